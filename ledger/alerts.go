@@ -1,0 +1,74 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"github.com/paystage/paystage/models"
+)
+
+// RaiseAlert raises an alert. The same trouble that is open already stays one.
+func (l *Ledger) RaiseAlert(ctx context.Context, a models.Alert) error {
+	_, err := l.exec(ctx, "raise alert", `
+		insert into alerts (kind, subject, account_id, detail, raised_at) values ($1, $2, $3, $4, $5)
+		on conflict (kind, subject) where resolved_at is null do nothing`,
+		a.Kind, a.Subject, a.AccountID, a.Detail, a.RaisedAt)
+	return err
+}
+
+// maxAlerts bounds a list of alerts.
+const maxAlerts = 500
+
+// OpenAlerts lists open alerts, oldest first.
+func (l *Ledger) OpenAlerts(ctx context.Context) ([]models.Alert, error) {
+	return many[models.Alert](ctx, l, "list alerts", `
+		select id, kind, subject, account_id::text, detail, raised_at, resolved_at
+		  from alerts where resolved_at is null order by raised_at, id limit $1`, maxAlerts)
+}
+
+// ResolveAlert closes an open alert, with the audit entry of who closed it, in
+// one statement. ErrNotFound if there is none open with that id.
+func (l *Ledger) ResolveAlert(ctx context.Context, id int64, audit models.AuditEntry) (models.Alert, error) {
+	args := append(auditArgs(audit), id)
+	return one[models.Alert](ctx, l, "resolve alert", `
+		with resolved as (
+			update alerts set resolved_at = $1 where id = $9 and resolved_at is null returning *),
+		audited as (
+			insert into audit_log (at, actor, role, action, account_id, subject, reason, detail)
+			select $1, $2, $3, $4, coalesce($5, account_id), coalesce(nullif($6, ''), subject), $7, $8::jsonb from resolved)
+		select id, kind, subject, account_id::text, detail, raised_at, resolved_at from resolved`, args...)
+}
+
+// SweepStuckPurchases raises an alert for every purchase that has been going for
+// longer than patience: since the bank approved (R18), or since it was made
+// while nobody knows what the bank says (R20). The work itself goes on. It
+// answers how many alerts are new.
+func (l *Ledger) SweepStuckPurchases(ctx context.Context, now time.Time, patience time.Duration) (int64, error) {
+	return l.exec(ctx, "sweep stuck purchases", `
+		insert into alerts (kind, subject, account_id, detail, raised_at)
+		select case when bank = 'approved' then 'purchase_overdue' else 'bank_unknown' end,
+		       'purchase/' || id, account_id,
+		       case when bank <> 'approved' then 'The bank''s answer is not known yet. Stripe is asked until it is; nothing is charged again.'
+		            when invoice_ended_at is null then 'Paid, but the invoice stage is not done.'
+		            when balance_ended_at is null then 'Paid, but the balance stage is not done.'
+		            else 'Paid and credited, but not every gateway has acknowledged the tier.' end,
+		       $1
+		  from purchases
+		 where status = 'pending' and created_at <= $1::timestamptz - $2::interval
+		   and (bank in ('waiting', 'charging', 'unknown') or bank_ended_at <= $1::timestamptz - $2::interval)
+		on conflict (kind, subject) where resolved_at is null do nothing`, now, patience)
+}
+
+// RestartPending puts up to limit pending purchases, made before the given time
+// and with ids above after, into the outbox to be started. A workflow that is
+// there ignores it; one that Temporal lost begins again from the database (I6).
+// It answers the last id, "" when there were no more.
+func (l *Ledger) RestartPending(ctx context.Context, before time.Time, after string, limit int) (string, error) {
+	return value[string](ctx, l, "restart pending purchases", `
+		with page as materialized (
+			select id from purchases
+			 where status = 'pending' and created_at < $1 and id > coalesce(nullif($2, '')::uuid, '00000000-0000-0000-0000-000000000000')
+			 order by id limit $3),
+		put as materialized (select id, outbox_put('start_purchase', id::text) from page)
+		select coalesce((select max(id::text) from put), '')`, before, after, limit)
+}

@@ -1,0 +1,60 @@
+package ledger
+
+import (
+	"context"
+	"time"
+)
+
+// MessageKind says what an outbox row asks for. Its subject is the id of a
+// purchase or of an account, as the kind's name says.
+type MessageKind string
+
+// The kinds of outbox rows.
+const (
+	MessageStartPurchase        MessageKind = "start_purchase"
+	MessagePaymentChanged       MessageKind = "payment_changed"
+	MessageTierPropagated       MessageKind = "tier_propagated"
+	MessagePropagate            MessageKind = "propagate"
+	MessageForceSync            MessageKind = "force_sync"
+	MessageMailPurchaseApproved MessageKind = "mail_purchase_approved"
+)
+
+// Message is an outbox row on its way out.
+type Message struct {
+	ID       int64
+	Kind     MessageKind
+	Subject  string
+	Revision int64
+	// Attempts counts the deliveries tried, this one included.
+	Attempts int32
+}
+
+// ClaimMessages takes up to limit due messages for the time of the lease. Those
+// that are neither delivered nor given back by then are due again, so that a
+// relay that dies loses nothing.
+func (l *Ledger) ClaimMessages(ctx context.Context, limit int, lease time.Duration) ([]Message, error) {
+	return many[Message](ctx, l, "claim outbox messages", `
+		update outbox o set due_at = clock_timestamp() + $2::interval, attempts = o.attempts + 1
+		  from (select id from outbox where due_at <= clock_timestamp()
+		         order by due_at, id limit $1 for update skip locked) due
+		 where o.id = due.id
+		returning o.id, o.kind, o.subject, o.revision, o.attempts`, limit, lease)
+}
+
+// MessageDelivered takes a message out of the outbox, unless it was asked for
+// again since it was claimed: then it is due at once.
+func (l *Ledger) MessageDelivered(ctx context.Context, m Message) error {
+	_, err := l.exec(ctx, "take message out of outbox", `
+		with gone as (delete from outbox where id = $1 and revision = $2 returning id)
+		update outbox set due_at = clock_timestamp(), attempts = 0
+		 where id = $1 and revision <> $2 and not exists (select from gone)`, m.ID, m.Revision)
+	return err
+}
+
+// MessageFailed gives a message back, due after the delay.
+func (l *Ledger) MessageFailed(ctx context.Context, m Message, reason string, delay time.Duration) error {
+	_, err := l.exec(ctx, "give message back to outbox", `
+		update outbox set due_at = clock_timestamp() + $2::interval, last_error = left($3, $4) where id = $1`,
+		m.ID, delay, reason, maxErrorLength)
+	return err
+}

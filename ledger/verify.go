@@ -1,0 +1,88 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Difference is an account whose running balance is not the sum of its entries.
+type Difference struct {
+	AccountID string
+	// Column is the balance that differs; micro-dollars.
+	Column        string
+	RunningMicros int64
+	EntriesMicros int64
+}
+
+// Verification is the outcome of Verify.
+type Verification struct {
+	Accounts     int64
+	Transactions int64
+	Entries      int64
+	// LedgerSumMicros is the sum over all entries: 0, always (I1).
+	LedgerSumMicros int64
+	// Unbalanced counts transactions whose entries do not sum to zero.
+	Unbalanced int64
+	// Differences are at most maxDifferences of the accounts that disagree.
+	Differences []Difference `db:"-"`
+}
+
+// OK says whether ledger and balances agree.
+func (v Verification) OK() bool {
+	return v.LedgerSumMicros == 0 && v.Unbalanced == 0 && len(v.Differences) == 0
+}
+
+const maxDifferences = 100
+
+const ledgerTotals = `
+	select (select count(*) from accounts)            as accounts,
+	       (select count(*) from ledger_transactions) as transactions,
+	       (select count(*) from ledger_entries)      as entries,
+	       (select coalesce(sum(amount_micros), 0)::bigint from ledger_entries) as ledger_sum_micros,
+	       (select count(*) from (select from ledger_entries group by transaction_id having sum(amount_micros) <> 0) u) as unbalanced`
+
+// ledgerRebuild sets each running balance against the sum of its entries.
+const ledgerRebuild = `
+	with rebuilt as (
+		select account_id,
+		       coalesce(sum(amount_micros) filter (where book = 'free'), 0)::bigint      as free,
+		       coalesce(sum(amount_micros) filter (where book = 'purchased'), 0)::bigint as purchased,
+		       -coalesce(sum(amount_micros) filter (where book = 'accrued'), 0)::bigint  as accrued,
+		       -coalesce(sum(amount_micros) filter (where book = 'payments'), 0)::bigint as lifetime_spend
+		  from ledger_entries group by account_id)
+	select b.account_id::text, c.name as "column", c.running as running_micros, c.entries as entries_micros
+	  from balances b
+	  left join rebuilt r using (account_id)
+	 cross join lateral (values
+		('free', b.free_micros, coalesce(r.free, 0)),
+		('purchased', b.purchased_micros, coalesce(r.purchased, 0)),
+		('accrued', b.accrued_micros, coalesce(r.accrued, 0)),
+		('lifetime_spend', b.lifetime_spend_micros, coalesce(r.lifetime_spend, 0))) as c (name, running, entries)
+	 where c.running <> c.entries
+	 order by b.account_id, c.name
+	 limit $1`
+
+// Verify rebuilds every balance from the entries and compares (R51). It changes
+// nothing. Both queries read one snapshot, so that postings may go on meanwhile.
+func (l *Ledger) Verify(ctx context.Context) (v Verification, err error) {
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err = pgx.BeginTxFunc(ctx, l.pool, options, func(tx pgx.Tx) error {
+		// A whole ledger takes longer to read than one statement may.
+		if _, err := tx.Exec(ctx, `set local statement_timeout = 0`); err != nil {
+			return err
+		}
+		rows, _ := tx.Query(ctx, ledgerTotals) // CollectExactlyOneRow reports its error
+		if v, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Verification]); err != nil {
+			return err
+		}
+		rows, _ = tx.Query(ctx, ledgerRebuild, maxDifferences) // CollectRows reports its error
+		v.Differences, err = pgx.CollectRows(rows, pgx.RowToStructByName[Difference])
+		return err
+	})
+	if err != nil {
+		return Verification{}, fmt.Errorf("verify ledger: %w", err)
+	}
+	return v, nil
+}

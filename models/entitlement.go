@@ -1,0 +1,37 @@
+package models
+
+import "time"
+
+// Entitlement is what an API gateway needs to know of one account: it is pushed
+// to every gateway (R22) and is the wire format of PUT /entitlements/{account}.
+//
+// Version only grows. A gateway that holds a higher version keeps it and says
+// so (I10). Readers ignore fields they do not know.
+type Entitlement struct {
+	AccountID string `json:"account_id"`
+	// Version orders the entitlements of one account; the first is 1.
+	Version int64 `json:"version"`
+	Tier    Tier  `json:"tier"`
+	// Limits are requests per minute by class of request.
+	Limits RateLimits `json:"limits"`
+	// Models lists the ids of the models with a minimum tier that this account
+	// may use (R14). Models without a minimum tier are not listed.
+	Models []string `json:"models"`
+	// Suspended blocks all use, whatever the tier.
+	Suspended bool `json:"suspended"`
+	// ChangedAt is when this version came to be.
+	ChangedAt time.Time `json:"changed_at"`
+}
+
+// Tier is a Build Tier by number and name; 0 is the Limited tier.
+type Tier struct {
+	Number int    `json:"number"`
+	Name   string `json:"name"`
+}
+
+// RateLimits are requests per minute.
+type RateLimits struct {
+	LLM        int64 `json:"llm_rpm"`
+	Embeddings int64 `json:"embeddings_rpm"`
+	Rerank     int64 `json:"rerank_rpm"`
+}
