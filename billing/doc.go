@@ -1,0 +1,45 @@
+// Package billing is the law of Paystage: what an amount, a card, a decline or
+// a lifetime of payments means. It is made of pure functions and tables; time
+// and configuration are arguments, and nothing here reads a clock, a database
+// or the network. A workflow, an activity and a test therefore get the same
+// answer, and a rule is changed in one place.
+//
+// # Purchases
+//
+// Credits are bought from $5.00 up to $10,000.00 unless the limit is configured
+// otherwise, in whole cents (R2): [CheckPurchaseAmount]. A purchase still going
+// after 60 seconds is slow, and one whose tier has not arrived 15 minutes after
+// the bank's approval is overdue and alerts support; neither ends it (R18):
+// [Slow], [Overdue].
+//
+// # Tiers
+//
+// Lifetime spend, money actually paid less what was refunded or lost in a
+// dispute, makes the Build Tier, down as well as up (R12, R13): [TierFor].
+// Free credits never count, so under $5 an account is Limited and has no API
+// access whatever it holds. The tier makes the rate limits
+// ([RateLimitsFor]), how far the balance may go below zero ([BalanceLimit],
+// R7) and which of the models with a minimum tier may be used ([ModelsFor],
+// R14). [EntitlementFor] puts these together into what the gateways are told
+// (R22).
+//
+// # Cards
+//
+// Credit and debit cards on Visa, Mastercard and American Express are taken,
+// prepaid cards and everything else are not (R39): [CheckCard]. The billing
+// address must be complete ([CheckAddress]), and the same card cannot come back
+// with another one ([SameAddress], R41).
+//
+// # Declines
+//
+// Every decline ends in a sentence that says what to do (R44), and in a class
+// that says what the system may do with the card next (R27): [DeclineFor]. What
+// a bank suspects of a card is not told to whoever holds it: a lost or stolen
+// card and a suspected fraud read exactly like a decline without a reason.
+//
+// # Refusals
+//
+// A check that says no returns a [*Refusal]: a code that never changes, for
+// programs, and a sentence for people. The numbers in parentheses here and in
+// the code, R2 or R44, are those of the billing rules.
+package billing
