@@ -1,0 +1,200 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/paystage/paystage/billing"
+	"github.com/paystage/paystage/ledger"
+	"github.com/paystage/paystage/models"
+)
+
+// Ledger is the steps of a workflow in the database. Each is one transaction,
+// and the second time it finds its own effect.
+type Ledger struct {
+	Store *ledger.Ledger
+	// Gateways are the base URLs of the gateways that must hold an entitlement.
+	Gateways []string
+	// Wake tells the relay of this process that the outbox has news.
+	Wake func()
+	Now  func() time.Time
+}
+
+// PurchaseRef names a purchase.
+type PurchaseRef struct {
+	PurchaseID string `json:"purchase_id"`
+}
+
+// PurchaseOrder is what the workflow needs to know of a purchase: what to charge,
+// and how far it had come, should the workflow be a second one (I6).
+type PurchaseOrder struct {
+	AccountID       string                `json:"account_id"`
+	AmountCents     int64                 `json:"amount_cents"`
+	Customer        string                `json:"customer"`
+	PaymentMethod   string                `json:"payment_method"`
+	OffSession      bool                  `json:"off_session"`
+	Status          models.PurchaseStatus `json:"status"`
+	Bank            models.BankState      `json:"bank"`
+	PaymentIntentID string                `json:"payment_intent_id,omitempty"`
+	// BankStartedAt is when the charge may first have been sent.
+	BankStartedAt time.Time `json:"bank_started_at"`
+}
+
+// BeginPurchase marks the bank stage as running and answers the order.
+func (l *Ledger) BeginPurchase(ctx context.Context, in PurchaseRef) (PurchaseOrder, error) {
+	p, err := l.Store.BeginPurchase(ctx, in.PurchaseID, l.Now())
+	if err != nil {
+		return PurchaseOrder{}, err
+	}
+	order := PurchaseOrder{
+		AccountID:     p.AccountID,
+		AmountCents:   p.AmountCents,
+		Customer:      p.StripeCustomerID,
+		PaymentMethod: p.PaymentMethodID,
+		OffSession:    p.Origin == models.OriginAutoRecharge,
+		Status:        p.Status,
+		Bank:          p.Bank,
+	}
+	if p.PaymentIntentID != nil {
+		order.PaymentIntentID = *p.PaymentIntentID
+	}
+	if p.BankStartedAt != nil {
+		order.BankStartedAt = *p.BankStartedAt
+	}
+	return order, nil
+}
+
+// BankAnswerInput is what the bank said, or that nobody knows.
+type BankAnswerInput struct {
+	PurchaseID string  `json:"purchase_id"`
+	Payment    Payment `json:"payment"`
+	// Expired: the time to answer is over and nothing was charged.
+	Expired bool `json:"expired,omitempty"`
+}
+
+// RecordBankAnswer stores what the bank said. The confirmation mail of an
+// approval goes into the outbox with it (R24).
+func (l *Ledger) RecordBankAnswer(ctx context.Context, in BankAnswerInput) (struct{}, error) {
+	answer := ledger.BankAnswer{
+		State:           in.Payment.BankState(),
+		PaymentIntentID: in.Payment.PaymentIntentID,
+		CapturedCents:   in.Payment.CapturedCents,
+		At:              l.Now(),
+	}
+	switch {
+	case in.Expired:
+		answer.State = models.BankExpired
+	case answer.State == models.BankDeclined:
+		answer.DeclineCode = in.Payment.Code
+		answer.DeclineKnown = billing.DeclineFor(in.Payment.Code).Known
+	}
+	if err := l.Store.RecordBank(ctx, in.PurchaseID, answer); err != nil {
+		return struct{}{}, err
+	}
+	l.Wake()
+	return struct{}{}, nil
+}
+
+// IssueInvoice issues the purchase's invoice.
+func (l *Ledger) IssueInvoice(ctx context.Context, in PurchaseRef) (struct{}, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return struct{}{}, fmt.Errorf("new invoice id: %w", err)
+	}
+	_, err = l.Store.IssueInvoice(ctx, in.PurchaseID, id.String(), l.Now())
+	return struct{}{}, err
+}
+
+// CreditBalance turns the captured money into credits and brings the account's
+// entitlement up to its spend. If that changes, its propagation is on its way.
+func (l *Ledger) CreditBalance(ctx context.Context, in PurchaseRef) (struct{}, error) {
+	credited, err := l.Store.CreditPurchase(ctx, in.PurchaseID, billing.Thresholds(), l.Now())
+	if err != nil {
+		return struct{}{}, err
+	}
+	if credited.TierChanged {
+		l.Wake()
+	}
+	return struct{}{}, nil
+}
+
+// TierSettled says whether a purchase is complete.
+type TierSettled struct {
+	Complete bool `json:"complete"`
+}
+
+// SettleTier completes the purchase if every gateway holds what it brought about.
+func (l *Ledger) SettleTier(ctx context.Context, in PurchaseRef) (TierSettled, error) {
+	complete, err := l.Store.SettleTier(ctx, in.PurchaseID, l.Gateways, l.Now())
+	return TierSettled{Complete: complete}, err
+}
+
+// AccountRef names an account.
+type AccountRef struct {
+	AccountID string `json:"account_id"`
+}
+
+// RequestPropagation has the account's entitlement pushed (again).
+func (l *Ledger) RequestPropagation(ctx context.Context, in AccountRef) (struct{}, error) {
+	if err := l.Store.RequestPropagation(ctx, in.AccountID); err != nil {
+		return struct{}{}, err
+	}
+	l.Wake()
+	return struct{}{}, nil
+}
+
+// LaggingInput asks which gateways are behind.
+type LaggingInput struct {
+	AccountID string `json:"account_id"`
+	// All asks for every gateway, behind or not (R23).
+	All bool `json:"all,omitempty"`
+}
+
+// Lagging names gateways, by base URL.
+type Lagging struct {
+	Gateways []string `json:"gateways"`
+}
+
+// LaggingGateways names the gateways that do not hold the account's newest
+// entitlement yet.
+func (l *Ledger) LaggingGateways(ctx context.Context, in LaggingInput) (Lagging, error) {
+	if in.All {
+		return Lagging{Gateways: l.Gateways}, nil
+	}
+	entitlement, err := l.Store.Entitlement(ctx, in.AccountID)
+	if err != nil {
+		return Lagging{}, err
+	}
+	states, err := l.Store.GatewayStates(ctx, in.AccountID, l.Gateways)
+	if err != nil {
+		return Lagging{}, err
+	}
+	var lagging Lagging
+	for _, s := range states {
+		if s.Version < entitlement.Version {
+			lagging.Gateways = append(lagging.Gateways, s.Gateway)
+		}
+	}
+	return lagging, nil
+}
+
+// AlertInput is trouble that a workflow met with a purchase.
+type AlertInput struct {
+	Kind       models.AlertKind `json:"kind"`
+	PurchaseID string           `json:"purchase_id"`
+	AccountID  string           `json:"account_id"`
+	Detail     string           `json:"detail"`
+}
+
+// RaiseAlert raises an alert for support.
+func (l *Ledger) RaiseAlert(ctx context.Context, in AlertInput) (struct{}, error) {
+	return struct{}{}, l.Store.RaiseAlert(ctx, models.Alert{
+		Kind:      in.Kind,
+		Subject:   "purchase/" + in.PurchaseID,
+		AccountID: &in.AccountID,
+		Detail:    in.Detail,
+		RaisedAt:  l.Now(),
+	})
+}

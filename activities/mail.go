@@ -1,0 +1,107 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/paystage/paystage/models"
+	"github.com/paystage/paystage/money"
+	"github.com/wneessen/go-mail"
+)
+
+// Mail sends what customers are told by email: over SMTP, or into files for
+// development. It sends at least once; a repeat has the same Message-ID, so that
+// a mail client folds it.
+type Mail struct {
+	from string
+	// One of the two is set.
+	dir  string
+	smtp *mail.Client
+}
+
+// smtpTimeout bounds each step of a delivery.
+const smtpTimeout = 10 * time.Second
+
+// NewMail makes a sender: into files of dir, or if that is "" through the server
+// of smtpURL (smtp://user:password@host:587, with STARTTLS where the server
+// offers it; smtps:// for TLS from the start).
+func NewMail(dir, smtpURL, from string) (*Mail, error) {
+	if dir != "" {
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			return nil, fmt.Errorf("MAIL_DIR: %w", err)
+		}
+		return &Mail{from: from, dir: dir}, nil
+	}
+	address, err := url.Parse(smtpURL)
+	if err != nil || address.Hostname() == "" {
+		return nil, fmt.Errorf("SMTP_URL: want smtp://user:password@host:port, or set MAIL_DIR to write mails to files")
+	}
+	options := []mail.Option{mail.WithTimeout(smtpTimeout), mail.WithTLSPolicy(mail.TLSOpportunistic)}
+	if address.Scheme == "smtps" {
+		options = append(options, mail.WithSSL(), mail.WithTLSPolicy(mail.TLSMandatory))
+	}
+	if port, err := strconv.Atoi(address.Port()); err == nil {
+		options = append(options, mail.WithPort(port))
+	}
+	if address.User != nil {
+		password, _ := address.User.Password()
+		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover),
+			mail.WithUsername(address.User.Username()), mail.WithPassword(password))
+	}
+	client, err := mail.NewClient(address.Hostname(), options...)
+	if err != nil {
+		return nil, fmt.Errorf("SMTP_URL: %w", err)
+	}
+	return &Mail{from: from, smtp: client}, nil
+}
+
+// PurchaseApproved confirms to the customer that the bank approved (R24).
+func (m *Mail) PurchaseApproved(ctx context.Context, account models.Account, purchase models.Purchase) error {
+	amount, err := money.FromCents(purchase.AmountCents)
+	if err != nil {
+		return fmt.Errorf("mail purchase approved: %w", err)
+	}
+	text := fmt.Sprintf(`Hello %s,
+
+your bank approved the payment of %s for credits. The credits are yours.
+
+It can take up to 15 minutes until your new limits and models are open at our
+API. You don't need to do anything, and please don't pay again meanwhile.
+
+Purchase: %s
+`, account.Name, amount, purchase.ID)
+	return m.send(ctx, "purchase-"+purchase.ID+"-approved", account.Email, "Your payment of "+amount.String()+" was approved", text)
+}
+
+// send delivers one message whose Message-ID, or file name, is made from id.
+func (m *Mail) send(ctx context.Context, id, to, subject, text string) error {
+	message := mail.NewMsg()
+	if err := message.From(m.from); err != nil {
+		return fmt.Errorf("MAIL_FROM: %w", err)
+	}
+	if err := message.To(to); err != nil {
+		return fmt.Errorf("mail %s: the account's email address cannot be written to", id)
+	}
+	message.Subject(subject)
+	message.SetMessageIDWithValue(id + "@paystage")
+	message.SetBodyString(mail.TypeTextPlain, text)
+	if m.dir == "" {
+		if err := m.smtp.DialAndSendWithContext(ctx, message); err != nil {
+			return fmt.Errorf("mail %s: %w", id, err)
+		}
+		return nil
+	}
+	file := filepath.Join(m.dir, id+".eml")
+	if err := message.WriteToFile(file + ".part"); err != nil {
+		return fmt.Errorf("mail %s: %w", id, err)
+	}
+	if err := os.Rename(file+".part", file); err != nil {
+		return fmt.Errorf("mail %s: %w", id, err)
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/paystage/paystage/activities"
+	"github.com/paystage/paystage/config"
+	"github.com/paystage/paystage/ledger"
+	"github.com/paystage/paystage/relay"
+	"github.com/paystage/paystage/workflows"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
+	sdkworker "go.temporal.io/sdk/worker"
+)
+
+const (
+	// maxConns bounds the worker's database connections.
+	maxConns = 32
+	// pollers: fewer than 8 made regular activities a third slower.
+	pollers = 8
+	// stopTimeout is how long activities under way may take to end at a stop.
+	stopTimeout = 10 * time.Second
+	// startRetry is the pause between attempts to reach Temporal at the start.
+	startRetry = time.Second
+)
+
+// wiring is what tests change about a worker.
+type wiring struct {
+	queues       workflows.Queues
+	interceptors []interceptor.WorkerInterceptor
+}
+
+// run builds the worker from its settings and runs it until ctx ends.
+func run(ctx context.Context, settings config.Worker, w wiring, log *slog.Logger) error {
+	if w.queues == (workflows.Queues{}) {
+		w.queues = workflows.DefaultQueues()
+	}
+	keys, err := settings.Keyring()
+	if err != nil {
+		return err
+	}
+	mail, err := activities.NewMail(settings.MailDir, settings.SMTPURL, settings.MailFrom)
+	if err != nil {
+		return err
+	}
+	store, err := ledger.Open(ctx, settings.DatabaseURL, maxConns)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	temporal, err := config.Temporal(log)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+
+	outbox := relay.New(store, temporal, w.queues, mail, log)
+	stripe := activities.NewStripeClient(settings.StripeAPIBase, settings.StripeSecretKey)
+	work := acts{
+		ledger:   &activities.Ledger{Store: store, Gateways: settings.GatewayURLs, Wake: outbox.Wake, Now: now},
+		stripe:   &activities.Stripe{API: stripe, ReturnURL: settings.ReturnURL},
+		checkout: &activities.Checkout{API: stripe, Store: store, Now: now},
+		gateways: &activities.Gateways{
+			Client: activities.NewGatewayClient(), Keys: keys, Store: store,
+			All: settings.GatewayURLs, Wake: outbox.Wake, Now: now,
+		},
+	}
+	stopWorkers, err := startWorkers(ctx, temporal, w, work, log)
+	if err != nil || stopWorkers == nil {
+		return err
+	}
+	defer stopWorkers()
+	return runBeside(ctx, settings.Listen, store, outbox, log)
+}
+
+// runBeside drains the outbox, sweeps and answers health checks until ctx ends.
+func runBeside(ctx context.Context, listen string, store *ledger.Ledger, outbox *relay.Relay, log *slog.Logger) error {
+	ctx, stop := context.WithCancel(ctx)
+	var beside sync.WaitGroup
+	beside.Go(func() { outbox.Run(ctx) })
+	beside.Go(func() { outbox.Sweep(ctx, now) })
+	log.Info("worker ready")
+	err := serveHealth(ctx, listen, store)
+	stop()
+	beside.Wait()
+	return err
+}
+
+// acts are the activities that a worker registers.
+type acts struct {
+	ledger   *activities.Ledger
+	stripe   *activities.Stripe
+	checkout *activities.Checkout
+	gateways *activities.Gateways
+}
+
+// startWorkers starts the two workers, one a task queue, waiting for Temporal as
+// long as it takes. A nil stop means that ctx ended first.
+func startWorkers(ctx context.Context, temporal client.Client, w wiring, a acts, log *slog.Logger) (stop func(), err error) {
+	for {
+		purchases, pushes := newWorkers(temporal, w, a)
+		err := purchases.Start()
+		if err == nil {
+			if err = pushes.Start(); err == nil {
+				return func() { purchases.Stop(); pushes.Stop() }, nil
+			}
+			purchases.Stop()
+		}
+		log.Warn("Temporal not reached yet", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil, nil
+		case <-time.After(startRetry):
+		}
+	}
+}
+
+func newWorkers(temporal client.Client, w wiring, a acts) (purchases, pushes sdkworker.Worker) {
+	options := sdkworker.Options{
+		MaxConcurrentWorkflowTaskPollers: pollers,
+		MaxConcurrentActivityTaskPollers: pollers,
+		WorkerStopTimeout:                stopTimeout,
+		Interceptors:                     w.interceptors,
+	}
+	purchases = sdkworker.New(temporal, w.queues.Purchases, options)
+	purchases.RegisterWorkflow(workflows.Purchase)
+	purchases.RegisterWorkflow(workflows.TierPropagation)
+	purchases.RegisterActivity(a.ledger)
+	purchases.RegisterActivity(a.stripe)
+	purchases.RegisterActivity(a.checkout)
+
+	options.DisableWorkflowWorker = true
+	pushes = sdkworker.New(temporal, w.queues.Gateways, options)
+	pushes.RegisterActivity(a.gateways)
+	return purchases, pushes
+}
+
+func now() time.Time { return time.Now().UTC() }

@@ -1,0 +1,76 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/paystage/paystage/activities"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// workflowTaskTimeout is how soon another worker takes over from one that died
+// in the middle of a workflow's step.
+const workflowTaskTimeout = 5 * time.Second
+
+// The activities, as workflows name them: the methods of nil structs. The worker
+// registers the real ones.
+var (
+	books    *activities.Ledger
+	stripe   *activities.Stripe
+	checkout *activities.Checkout
+	gateways *activities.Gateways
+)
+
+// forever is the retry policy of steps that must happen: only an outage stands
+// between them and their effect, and outages end (R21).
+func forever(maximum time.Duration) *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: maximum}
+}
+
+// record runs a step in the database as a local activity until it is done.
+func record[In, Out any](ctx workflow.Context, step func(context.Context, In) (Out, error), in In) (Out, error) {
+	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		StartToCloseTimeout: 15 * time.Second,
+		RetryPolicy:         forever(10 * time.Second),
+	})
+	var out Out
+	err := workflow.ExecuteLocalActivity(ctx, step, in).Get(ctx, &out)
+	return out, err
+}
+
+// callOut runs a remote call as a regular activity on ctx's queue. It is given up
+// after the time within, or never if that is zero.
+func callOut[In, Out any](ctx workflow.Context, within time.Duration, act func(context.Context, In) (Out, error), in In) (Out, error) {
+	var out Out
+	err := start(ctx, within, act, in).Get(ctx, &out)
+	return out, err
+}
+
+// start begins a remote call as a regular activity.
+func start[In, Out any](ctx workflow.Context, within time.Duration, act func(context.Context, In) (Out, error), in In) workflow.Future {
+	options := workflow.GetActivityOptions(ctx)
+	options.StartToCloseTimeout = 30 * time.Second
+	options.ScheduleToCloseTimeout = within
+	options.HeartbeatTimeout = activities.HeartbeatTimeout
+	options.RetryPolicy = forever(30 * time.Second)
+	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), act, in)
+}
+
+func isAlreadyStarted(err error) bool {
+	var started *serviceerror.WorkflowExecutionAlreadyStarted
+	return errors.As(err, &started)
+}
+
+// isTimeout: the activity was given up for its time being over.
+func isTimeout(err error) bool {
+	var timeout *temporal.TimeoutError
+	return errors.As(err, &timeout)
+}
+
+func isNotFound(err error) bool {
+	var missing *serviceerror.NotFound
+	return errors.As(err, &missing)
+}

@@ -1,0 +1,206 @@
+package workflows
+
+import (
+	"time"
+
+	"github.com/paystage/paystage/activities"
+	"github.com/paystage/paystage/models"
+	"go.temporal.io/sdk/workflow"
+)
+
+const (
+	// chargeWindow is how long after the first try the same charge may be sent
+	// again. Stripe forgets an idempotency key after 24 hours, and a charge sent
+	// then would be a second one.
+	chargeWindow = 12 * time.Hour
+	// certainlyAbsent is how long after the first try a payment that Stripe does
+	// not list was certainly never made: no request is under way that long.
+	certainlyAbsent = 25 * time.Hour
+	// actionWindow is how long the customer has to answer the bank.
+	actionWindow = time.Hour
+)
+
+// looking is how often Stripe is asked by itself while a payment is in a state;
+// the pause doubles from first to last. A webhook cuts it short.
+var looking = map[activities.PaymentState]struct{ first, last time.Duration }{
+	activities.PaymentUnknown:        {time.Second, 5 * time.Minute},
+	activities.PaymentProcessing:     {5 * time.Second, 30 * time.Minute},
+	activities.PaymentRequiresAction: {5 * time.Second, 30 * time.Second},
+}
+
+// charge is the one attempt to charge a purchase's card. A purchase that is
+// declined has ended, so there is no second one.
+type charge struct {
+	ref     activities.PurchaseRef
+	order   activities.PurchaseOrder
+	key     string
+	changed workflow.ReceiveChannel
+	// intent is the PaymentIntent, "" until Stripe has named it.
+	intent string
+	// refused: Stripe will not take the request, so it is not sent again.
+	refused bool
+	// noted is the state that the database shows.
+	noted activities.PaymentState
+}
+
+func newCharge(ctx workflow.Context, ref activities.PurchaseRef, order activities.PurchaseOrder) *charge {
+	return &charge{
+		ref:     ref,
+		order:   order,
+		key:     chargeKey(workflow.GetInfo(ctx).WorkflowExecution.ID, 1),
+		changed: workflow.GetSignalChannel(ctx, SignalPaymentChanged),
+		intent:  order.PaymentIntentID,
+	}
+}
+
+// settle charges, and asks until the bank's answer is final. Unknown is not
+// final: it never guesses, and never charges under another key (R20).
+func (c *charge) settle(ctx workflow.Context) (activities.BankAnswerInput, error) {
+	payment, err := c.firstLook(ctx)
+	var state activities.PaymentState
+	var since time.Time
+	var pause time.Duration
+	for err == nil && !c.final(ctx, payment) {
+		if payment.State != state {
+			state, since, pause = payment.State, workflow.Now(ctx), 0
+		}
+		if err := c.note(ctx, payment); err != nil {
+			return activities.BankAnswerInput{}, err
+		}
+		pause = min(max(2*pause, looking[state].first), looking[state].last)
+		waitFor(ctx, c.changed, pause)
+		if state == activities.PaymentRequiresAction && workflow.Now(ctx).Sub(since) >= actionWindow {
+			payment, err = c.cancel(ctx)
+		} else {
+			payment, err = c.look(ctx)
+		}
+	}
+	if err != nil {
+		return activities.BankAnswerInput{}, err
+	}
+	return c.answer(payment), nil
+}
+
+// final says whether there is nothing left to wait for: a bank's final answer, or
+// the certainty that nothing was ever charged.
+func (c *charge) final(ctx workflow.Context, payment activities.Payment) bool {
+	if payment.State == activities.PaymentAbsent {
+		return c.refused || !workflow.Now(ctx).Before(c.order.BankStartedAt.Add(certainlyAbsent))
+	}
+	return payment.BankState().Final()
+}
+
+func (c *charge) answer(payment activities.Payment) activities.BankAnswerInput {
+	answer := activities.BankAnswerInput{PurchaseID: c.ref.PurchaseID, Payment: payment}
+	if payment.State != activities.PaymentAbsent {
+		return answer
+	}
+	if c.refused {
+		answer.Payment.State = activities.PaymentCanceled
+	} else {
+		answer.Expired = true
+	}
+	return answer
+}
+
+// firstLook charges, unless a charge was sent before: then, or so long after that
+// the key may be forgotten, only a lookup can tell.
+func (c *charge) firstLook(ctx workflow.Context) (activities.Payment, error) {
+	if c.intent == "" && c.mayCharge(ctx) {
+		return c.send(ctx)
+	}
+	return c.look(ctx)
+}
+
+// look asks Stripe how the payment stands. A charge that never reached Stripe is
+// sent again while that is safe.
+func (c *charge) look(ctx workflow.Context) (activities.Payment, error) {
+	payment, err := c.find(ctx)
+	if err != nil || payment.State != activities.PaymentAbsent || c.final(ctx, payment) {
+		return payment, err
+	}
+	if c.mayCharge(ctx) {
+		return c.send(ctx)
+	}
+	return activities.Payment{State: activities.PaymentUnknown}, nil
+}
+
+func (c *charge) mayCharge(ctx workflow.Context) bool {
+	return !c.refused && workflow.Now(ctx).Before(c.order.BankStartedAt.Add(chargeWindow))
+}
+
+// send sends the charge, for as long as it may be sent. A request that Stripe
+// refuses needs a person, and a look at what there is.
+func (c *charge) send(ctx workflow.Context) (activities.Payment, error) {
+	left := c.order.BankStartedAt.Add(chargeWindow).Sub(workflow.Now(ctx))
+	payment, err := callOut(ctx, left, stripe.Charge, activities.ChargeInput{
+		PurchaseID:     c.ref.PurchaseID,
+		AccountID:      c.order.AccountID,
+		Customer:       c.order.Customer,
+		PaymentMethod:  c.order.PaymentMethod,
+		AmountCents:    c.order.AmountCents,
+		IdempotencyKey: c.key,
+		OffSession:     c.order.OffSession,
+	})
+	if isTimeout(err) {
+		return activities.Payment{State: activities.PaymentUnknown}, nil
+	}
+	if err != nil || payment.State != activities.PaymentRefused {
+		return c.seen(payment), err
+	}
+	c.refused = true
+	_, err = record(ctx, books.RaiseAlert, activities.AlertInput{
+		Kind:       models.AlertChargeRefused,
+		PurchaseID: c.ref.PurchaseID,
+		AccountID:  c.order.AccountID,
+		Detail:     "Stripe refused the charge as a request (" + payment.Code + "). It is not sent again. Look it up in Stripe by the purchase's id.",
+	})
+	if err != nil {
+		return payment, err
+	}
+	return c.find(ctx)
+}
+
+func (c *charge) find(ctx workflow.Context) (activities.Payment, error) {
+	payment, err := callOut(ctx, 0, stripe.FindPayment, activities.FindInput{
+		PurchaseID:      c.ref.PurchaseID,
+		PaymentIntentID: c.intent,
+		Customer:        c.order.Customer,
+		ChargedAfter:    c.order.BankStartedAt,
+	})
+	return c.seen(payment), err
+}
+
+func (c *charge) cancel(ctx workflow.Context) (activities.Payment, error) {
+	payment, err := callOut(ctx, 0, stripe.CancelPayment, activities.CancelInput{PaymentIntentID: c.intent, IdempotencyKey: cancelKey(c.key)})
+	return c.seen(payment), err
+}
+
+// seen remembers the PaymentIntent, which from then on is what is asked for.
+func (c *charge) seen(payment activities.Payment) activities.Payment {
+	if payment.PaymentIntentID != "" {
+		c.intent = payment.PaymentIntentID
+	}
+	return payment
+}
+
+// note shows in the database what the purchase waits for, once for each state. If
+// the link to the bank can't be had now, the next look tries again.
+func (c *charge) note(ctx workflow.Context, payment activities.Payment) error {
+	if payment.State == c.noted {
+		return nil
+	}
+	if payment.State == activities.PaymentRequiresAction {
+		_, err := callOut(ctx, time.Minute, checkout.NoteAuthorization, activities.AuthorizationInput{
+			PurchaseID: c.ref.PurchaseID, PaymentIntentID: c.intent,
+		})
+		if err != nil {
+			workflow.GetLogger(ctx).Error("no authorization link yet", "error", err)
+			return nil
+		}
+	} else if _, err := record(ctx, books.RecordBankAnswer, activities.BankAnswerInput{PurchaseID: c.ref.PurchaseID, Payment: payment}); err != nil {
+		return err
+	}
+	c.noted = payment.State
+	return nil
+}

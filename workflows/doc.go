@@ -1,0 +1,25 @@
+// Package workflows is the processes of Paystage, one file for each, one
+// sentence of business per line.
+//
+// [Purchase] takes a credit purchase through its four stages (R17):
+//
+//	bank approval -> invoice -> balance -> tier -> completed
+//	      |
+//	      +-> declined, canceled, expired
+//
+// While the bank's answer is not final the purchase waits for a word from Stripe
+// and asks by itself as well, since that word may never come:
+//
+//	charging -> processing | requires_action | unknown -> final
+//
+// [TierPropagation] is one workflow per account, however many purchases need it:
+// it pushes the newest entitlement to every gateway, again and again until each
+// has acknowledged it.
+//
+// Steps in the database are local activities: they take a millisecond, and a
+// history entry costs more than that. Calls to Stripe and to gateways are regular
+// ones: they take long, are retried for long, and belong to queues of their own.
+//
+// Signals say "look again" and carry no state, so their order and number mean
+// nothing. Whatever decides is read from Stripe or from the database.
+package workflows

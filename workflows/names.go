@@ -1,0 +1,94 @@
+package workflows
+
+import (
+	"context"
+	"fmt"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+)
+
+// Task queues. Pushes to gateways have their own, so that a gateway that hangs
+// slows no checkout.
+const (
+	QueuePurchases = "purchases"
+	QueueGateways  = "gateways"
+)
+
+// Queues are the task queues of one installation. Tests that share a server
+// give each its own prefix.
+type Queues struct {
+	Purchases string
+	Gateways  string
+}
+
+// DefaultQueues are those of a running system.
+func DefaultQueues() Queues { return Queues{Purchases: QueuePurchases, Gateways: QueueGateways} }
+
+// Signals.
+const (
+	// SignalPaymentChanged: ask Stripe again how the payment stands.
+	SignalPaymentChanged = "payment-changed"
+	// SignalTierPropagated: see whether the gateways hold what the purchase needs.
+	SignalTierPropagated = "tier-propagated"
+	// SignalPropagate: the account's entitlement is to be pushed.
+	SignalPropagate = "propagate"
+)
+
+// PurchaseWorkflowID is the id of a purchase's workflow.
+func PurchaseWorkflowID(purchaseID string) string { return "purchase/" + purchaseID }
+
+// PropagationWorkflowID is the id of an account's propagation.
+func PropagationWorkflowID(accountID string) string { return "tier-propagation/" + accountID }
+
+// chargeKey is the idempotency key of an attempt to charge. It is made from the
+// workflow's id and not its run's: a reset or a second start sends the same key.
+func chargeKey(workflowID string, attempt int) string {
+	return fmt.Sprintf("%s/%d", workflowID, attempt)
+}
+
+func cancelKey(chargeKey string) string { return chargeKey + "/cancel" }
+
+// StartPurchase starts a purchase's workflow. It is not an error if it was
+// started before, running or ended: a purchase has one workflow for ever.
+func StartPurchase(ctx context.Context, c client.Client, q Queues, purchaseID string) error {
+	_, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                       PurchaseWorkflowID(purchaseID),
+		TaskQueue:                q.Purchases,
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		WorkflowTaskTimeout:      workflowTaskTimeout,
+	}, Purchase, PurchaseInput{PurchaseID: purchaseID})
+	if isAlreadyStarted(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("start purchase workflow: %w", err)
+	}
+	return nil
+}
+
+// TellPurchase sends a signal without content to a purchase's workflow. It is not
+// an error if the workflow has ended: then there is nothing to tell.
+func TellPurchase(ctx context.Context, c client.Client, purchaseID, signal string) error {
+	err := c.SignalWorkflow(ctx, PurchaseWorkflowID(purchaseID), "", signal, nil)
+	if isNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("signal purchase workflow: %w", err)
+	}
+	return nil
+}
+
+// Propagate has an account's entitlement pushed to the gateways by the one
+// workflow that does it, starting it if it doesn't run.
+func Propagate(ctx context.Context, c client.Client, q Queues, accountID string, request PropagationRequest) error {
+	_, err := c.SignalWithStartWorkflow(ctx, PropagationWorkflowID(accountID), SignalPropagate, request,
+		client.StartWorkflowOptions{TaskQueue: q.Purchases, WorkflowTaskTimeout: workflowTaskTimeout},
+		TierPropagation, PropagationInput{AccountID: accountID, GatewayQueue: q.Gateways})
+	if err != nil {
+		return fmt.Errorf("start tier propagation: %w", err)
+	}
+	return nil
+}
