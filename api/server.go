@@ -1,0 +1,119 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/google/uuid"
+	"github.com/paystage/paystage/activities"
+	"github.com/paystage/paystage/ledger"
+	"github.com/paystage/paystage/models"
+	"github.com/paystage/paystage/workflows"
+	"github.com/stripe/stripe-go/v76/client"
+	temporal "go.temporal.io/sdk/client"
+)
+
+const (
+	// maxBody bounds every request's body, in bytes.
+	maxBody = 64 << 10
+	// bodyTimeout bounds how long a body may take to arrive.
+	bodyTimeout = 10 * time.Second
+)
+
+// Options is what the front door is built from.
+type Options struct {
+	Store    *ledger.Ledger
+	Temporal temporal.Client
+	Queues   workflows.Queues
+	Stripe   *client.API
+	// WebhookSecrets verify Stripe's events; any of them does, for rotation (F48).
+	WebhookSecrets []string
+	// Gateways are the base URLs of the gateways that must hold an entitlement.
+	Gateways []string
+	// MaxPurchaseCents is the most for one purchase (R2).
+	MaxPurchaseCents int64
+	Now              func() time.Time
+	Log              *slog.Logger
+}
+
+// Server is the front door.
+type Server struct {
+	Options
+	payments *activities.Stripe
+	watch    *watch
+	handler  http.Handler
+}
+
+// New builds the front door. Its watch over purchases runs until ctx ends.
+func New(ctx context.Context, o Options) *Server {
+	s := &Server{Options: o, payments: &activities.Stripe{API: o.Stripe}, watch: newWatch(o.Store, o.Log)}
+	mux := http.NewServeMux()
+	config := huma.DefaultConfig("Paystage", "1")
+	config.Info.Description = "Credit purchases from the bank's approval to acknowledged limits at the API gateways."
+	config.DocsPath, config.SchemasPath = "", "" // its page would be loaded from elsewhere
+	config.CreateHooks = nil                     // they would add a $schema to every answer
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		bearer: {Type: "http", Scheme: "bearer", Description: "A role key, made by `starter keys create`."},
+	}
+	routes := humago.New(mux, config)
+	s.accountRoutes(routes)
+	s.purchaseRoutes(routes)
+	s.supportRoutes(routes)
+	s.keyRoutes(routes)
+	s.webhookRoutes(routes)
+	s.plainRoutes(mux)
+	s.handler = s.logged(mux)
+	go s.watch.run(ctx)
+	return s
+}
+
+// ServeHTTP answers a request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// route registers an operation for the callers with one of the roles. With none
+// it is open to all.
+func route[In, Out any](s *Server, api huma.API, op huma.Operation, roles []models.Role, handle func(context.Context, *In) (*Out, error)) {
+	op.MaxBodyBytes, op.BodyReadTimeout = maxBody, bodyTimeout
+	if len(roles) > 0 {
+		op.Security = []map[string][]string{{bearer: {}}}
+		op.Middlewares = huma.Middlewares{s.authorize(api, roles)}
+		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
+	}
+	huma.Register(api, op, func(ctx context.Context, in *In) (*Out, error) {
+		out, err := handle(ctx, in)
+		if err == nil {
+			return out, nil
+		}
+		p, known := problemOf(err)
+		if !known && !errors.Is(err, context.Canceled) {
+			s.Log.Error("request failed", "operation", op.OperationID, "error", err)
+		}
+		return nil, p
+	})
+}
+
+// pathID checks an id of a path: one that is no id names nothing.
+func pathID(what, id string) error {
+	if _, err := uuid.Parse(id); err != nil || len(id) != 36 {
+		return notFound(what)
+	}
+	return nil
+}
+
+// named makes a not-found error say what was not found.
+func named(what string, err error) error {
+	if errors.Is(err, ledger.ErrNotFound) {
+		return notFound(what)
+	}
+	return err
+}
+
+func newID() (string, error) {
+	id, err := uuid.NewV7()
+	return id.String(), err
+}

@@ -1,0 +1,117 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/paystage/paystage/ledger"
+)
+
+const (
+	// lookEvery is how often the purchases that somebody waits for are looked at.
+	// One query serves all who wait, so this costs the same however many they are.
+	lookEvery = 10 * time.Millisecond
+	// maxWatchers bounds how many requests may wait at once.
+	maxWatchers = 10_000
+)
+
+// watch tells waiting requests when their purchase changes. It asks the database
+// rather than being told by it: a notification takes a lock over all commits, and
+// is lost with its connection.
+type watch struct {
+	store *ledger.Ledger
+	log   *slog.Logger
+
+	mu       sync.Mutex
+	watchers map[*watcher]struct{}
+	arrived  chan struct{}
+}
+
+// watcher waits for one purchase to go past a revision.
+type watcher struct {
+	purchaseID string
+	revision   int64
+	changed    chan struct{}
+}
+
+func newWatch(store *ledger.Ledger, log *slog.Logger) *watch {
+	return &watch{store: store, log: log, watchers: map[*watcher]struct{}{}, arrived: make(chan struct{}, 1)}
+}
+
+// next waits until the purchase has a revision newer than the one given, or ctx
+// ends. It says whether there is one; too many waiting at once is no.
+func (w *watch) next(ctx context.Context, purchaseID string, revision int64) bool {
+	me := &watcher{purchaseID: purchaseID, revision: revision, changed: make(chan struct{})}
+	w.mu.Lock()
+	if len(w.watchers) >= maxWatchers {
+		w.mu.Unlock()
+		return false
+	}
+	w.watchers[me] = struct{}{}
+	w.mu.Unlock()
+	select {
+	case w.arrived <- struct{}{}:
+	default:
+	}
+	select {
+	case <-me.changed:
+		return true
+	case <-ctx.Done():
+		w.mu.Lock()
+		delete(w.watchers, me)
+		w.mu.Unlock()
+		return false
+	}
+}
+
+// run looks after the watchers until ctx ends. Without any it sleeps.
+func (w *watch) run(ctx context.Context) {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		ids := w.watched()
+		if len(ids) == 0 {
+			select {
+			case <-ctx.Done():
+			case <-w.arrived:
+			}
+			continue
+		}
+		revisions, err := w.store.PurchaseRevisions(ctx, ids)
+		if err != nil && ctx.Err() == nil {
+			w.log.Warn("waiting requests not served", "error", err)
+		}
+		w.tell(revisions)
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		}
+	}
+}
+
+func (w *watch) watched() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ids := make([]string, 0, len(w.watchers))
+	for watcher := range w.watchers {
+		ids = append(ids, watcher.purchaseID)
+	}
+	return ids
+}
+
+func (w *watch) tell(revisions []ledger.PurchaseRevision) {
+	newest := make(map[string]int64, len(revisions))
+	for _, r := range revisions {
+		newest[r.ID] = r.Revision
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for watcher := range w.watchers {
+		if newest[watcher.purchaseID] > watcher.revision {
+			close(watcher.changed)
+			delete(w.watchers, watcher)
+		}
+	}
+}
