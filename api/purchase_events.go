@@ -66,7 +66,7 @@ func (st *purchaseStream) follow(ctx context.Context, p models.Purchase) {
 		waiting, cancel := context.WithTimeout(ctx, pause)
 		st.server.watch.next(waiting, p.ID, p.Revision)
 		cancel()
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || st.server.watch.closed() {
 			return
 		}
 		newest, err := st.server.Store.Purchase(ctx, p.ID)

@@ -51,7 +51,7 @@ type Server struct {
 
 // New builds the front door. Its watch over purchases runs until ctx ends.
 func New(ctx context.Context, o Options) *Server {
-	s := &Server{Options: o, payments: &activities.Stripe{API: o.Stripe}, watch: newWatch(o.Store, o.Log)}
+	s := &Server{Options: o, payments: &activities.Stripe{API: o.Stripe}, watch: newWatch(ctx, o.Store, o.Log)}
 	mux := http.NewServeMux()
 	config := huma.DefaultConfig("Paystage", "1")
 	config.Info.Description = "Credit purchases from the bank's approval to acknowledged limits at the API gateways."

@@ -23,6 +23,8 @@ const (
 type watch struct {
 	store *ledger.Ledger
 	log   *slog.Logger
+	// closing ends when the front door does; nobody waits longer.
+	closing <-chan struct{}
 
 	mu       sync.Mutex
 	watchers map[*watcher]struct{}
@@ -36,12 +38,13 @@ type watcher struct {
 	changed    chan struct{}
 }
 
-func newWatch(store *ledger.Ledger, log *slog.Logger) *watch {
-	return &watch{store: store, log: log, watchers: map[*watcher]struct{}{}, arrived: make(chan struct{}, 1)}
+func newWatch(ctx context.Context, store *ledger.Ledger, log *slog.Logger) *watch {
+	return &watch{store: store, log: log, closing: ctx.Done(), watchers: map[*watcher]struct{}{}, arrived: make(chan struct{}, 1)}
 }
 
 // next waits until the purchase has a revision newer than the one given, or ctx
-// ends. It says whether there is one; too many waiting at once is no.
+// or the front door ends. It says whether there is one; too many waiting at once
+// is no.
 func (w *watch) next(ctx context.Context, purchaseID string, revision int64) bool {
 	me := &watcher{purchaseID: purchaseID, revision: revision, changed: make(chan struct{})}
 	w.mu.Lock()
@@ -59,9 +62,20 @@ func (w *watch) next(ctx context.Context, purchaseID string, revision int64) boo
 	case <-me.changed:
 		return true
 	case <-ctx.Done():
-		w.mu.Lock()
-		delete(w.watchers, me)
-		w.mu.Unlock()
+	case <-w.closing:
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.watchers, me)
+	return false
+}
+
+// closed says whether the front door is closing.
+func (w *watch) closed() bool {
+	select {
+	case <-w.closing:
+		return true
+	default:
 		return false
 	}
 }

@@ -69,13 +69,12 @@ func serve(ctx context.Context, settings config.Serve, log *slog.Logger) error {
 		return fmt.Errorf("listen (PAYSTAGE_LISTEN, or the host and port of PAYSTAGE_URL): %w", err)
 	}
 	log.Info("serving", "address", listener.Addr().String())
-	server := &http.Server{Handler: front, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		BaseContext: func(net.Listener) context.Context { return ctx }}
+	server := &http.Server{Handler: front, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	return untilDone(ctx, server, listener)
 }
 
 // untilDone serves until ctx ends, and lets requests under way end. Those that
-// wait for a purchase see ctx end and answer what there is.
+// wait for a purchase stop waiting and answer what there is.
 func untilDone(ctx context.Context, server *http.Server, listener net.Listener) error {
 	stopped := make(chan error, 1)
 	context.AfterFunc(ctx, func() {
