@@ -39,8 +39,9 @@ func (l *Ledger) CreatePurchase(ctx context.Context, n NewPurchase) (purchase mo
 			  from accounts a join cards c on c.account_id = a.id
 			 where a.id = $2 and a.stripe_customer_id is not null
 			on conflict (account_id, idempotency_key) do nothing
-			returning *)
-		select `+purchaseColumns+`, outbox_put('start_purchase', id::text, $7) from made`,
+			returning *),
+		put as materialized (select outbox_put('start_purchase', id::text, $7) from made)
+		select `+purchaseColumns+` from made cross join put`,
 		n.ID, n.AccountID, n.IdempotencyKey, n.Origin, n.AmountCents, n.At, n.StartWithin)
 	if !errors.Is(err, ErrNotFound) {
 		return purchase, err == nil, err
