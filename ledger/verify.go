@@ -9,24 +9,24 @@ import (
 
 // Difference is an account whose running balance is not the sum of its entries.
 type Difference struct {
-	AccountID string
+	AccountID string `json:"account_id"`
 	// Column is the balance that differs; micro-dollars.
-	Column        string
-	RunningMicros int64
-	EntriesMicros int64
+	Column        string `json:"column"`
+	RunningMicros int64  `json:"running_micros"`
+	EntriesMicros int64  `json:"entries_micros"`
 }
 
 // Verification is the outcome of Verify.
 type Verification struct {
-	Accounts     int64
-	Transactions int64
-	Entries      int64
+	Accounts     int64 `json:"accounts"`
+	Transactions int64 `json:"transactions"`
+	Entries      int64 `json:"entries"`
 	// LedgerSumMicros is the sum over all entries: 0, always (I1).
-	LedgerSumMicros int64
+	LedgerSumMicros int64 `json:"ledger_sum_micros"`
 	// Unbalanced counts transactions whose entries do not sum to zero.
-	Unbalanced int64
+	Unbalanced int64 `json:"unbalanced"`
 	// Differences are at most maxDifferences of the accounts that disagree.
-	Differences []Difference `db:"-"`
+	Differences []Difference `db:"-" json:"differences"`
 }
 
 // OK says whether ledger and balances agree.

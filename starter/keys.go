@@ -30,6 +30,7 @@ func keysCommand() *cobra.Command {
 		Use:   "keys",
 		Short: "Make, list and revoke role keys, in the database at DATABASE_URL",
 		Args:  cobra.NoArgs,
+		RunE:  needsCommand,
 	}
 	cmd.AddCommand(createKeyCommand(), listKeysCommand(), revokeKeyCommand())
 	return cmd

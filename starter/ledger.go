@@ -13,6 +13,7 @@ func ledgerCommand() *cobra.Command {
 		Use:   "ledger",
 		Short: "Look after the ledger in the database at DATABASE_URL",
 		Args:  cobra.NoArgs,
+		RunE:  needsCommand,
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "verify",

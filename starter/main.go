@@ -24,15 +24,21 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := command().ExecuteContext(ctx)
 	stop()
-	if err == nil {
-		return
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "starter:", err)
 	}
-	fmt.Fprintln(os.Stderr, "starter:", err)
+	os.Exit(exitCode(err))
+}
+
+func exitCode(err error) int {
 	var failure *failed
-	if errors.As(err, &failure) {
-		os.Exit(exitFailed)
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &failure):
+		return exitFailed
 	}
-	os.Exit(exitUsage)
+	return exitUsage
 }
 
 // failed marks an error of the work, as against one of the words of the call.
@@ -51,6 +57,11 @@ func doing(work func(cmd *cobra.Command, args []string) error) func(*cobra.Comma
 	}
 }
 
+// needsCommand refuses a call that names a group of commands and none of it.
+func needsCommand(cmd *cobra.Command, _ []string) error {
+	return fmt.Errorf("name a command; `%s --help` lists them", cmd.CommandPath())
+}
+
 func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "starter",
@@ -58,6 +69,7 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
+		RunE:          needsCommand,
 	}
 	root.PersistentFlags().String("output", "text", "text or json")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/paystage/paystage/activities"
+	"github.com/paystage/paystage/api"
+	"github.com/paystage/paystage/billing"
+	"github.com/paystage/paystage/ledger"
+	"github.com/paystage/paystage/models"
+	"github.com/paystage/paystage/stripesim/sim"
+	"github.com/paystage/paystage/testenv"
+	"github.com/paystage/paystage/workflows"
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v76"
+	"github.com/stripe/stripe-go/v76/client"
+	"go.temporal.io/sdk/mocks"
+)
+
+// starter runs a command as a shell would and answers its exit code and output.
+func starter(args ...string) (code int, stdout, message string) {
+	cmd := command()
+	var out bytes.Buffer
+	cmd.SetOut(&out)
+	cmd.SetErr(&bytes.Buffer{})
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(context.Background())
+	if err != nil {
+		message = err.Error()
+	}
+	return exitCode(err), out.String(), message
+}
+
+func TestExitCodesOfWrongUsage(t *testing.T) {
+	for _, v := range []string{"DATABASE_URL", "PAYSTAGE_URL", "PAYSTAGE_CHECKOUT_KEY", "PAYSTAGE_SUPPORT_KEY"} {
+		t.Setenv(v, "")
+	}
+	tests := map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"NoCommand":        {nil, 2, "name a command"},
+		"NoSuchCommand":    {[]string{"sell"}, 2, "unknown command"},
+		"NoSuchFlag":       {[]string{"serve", "--fast"}, 2, "unknown flag"},
+		"NoKeysCommand":    {[]string{"keys"}, 2, "name a command"},
+		"MissingFlag":      {[]string{"purchase"}, 2, "account"},
+		"BadOutput":        {[]string{"alerts", "--output", "xml"}, 2, "text or json"},
+		"AmountNoNumber":   {[]string{"purchase", "--account", "a", "--amount-cents", "5.5"}, 2, "amount-cents"},
+		"TimeWithoutZone":  {[]string{"force-sync", "--email", "a@b.c", "--purchased-at", "2026-11-03T14:05:00", "--reason", "r"}, 2, "zone"},
+		"StatusOfNothing":  {[]string{"status"}, 2, "arg"},
+		"NoDatabase":       {[]string{"migrate"}, 1, "DATABASE_URL is not set"},
+		"NoFrontDoor":      {[]string{"alerts"}, 1, "PAYSTAGE_URL is not set"},
+		"NoConfiguration":  {[]string{"serve"}, 1, "DATABASE_URL"},
+		"HelpOfEverything": {[]string{"force-sync", "--help"}, 0, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			code, _, message := starter(test.args...)
+			require.Equal(t, test.code, code, message)
+			require.Contains(t, message, test.says)
+		})
+	}
+}
+
+// openShop opens a front door with a database, whose purchases nobody works on, and
+// answers the database and the way to the bank.
+func openShop(t *testing.T) (*ledger.Ledger, *client.API) {
+	t.Helper()
+	url := testenv.Database(t)
+	store, err := ledger.Open(context.Background(), url, 8)
+	require.NoError(t, err)
+	t.Cleanup(store.Close)
+	double, err := sim.New(sim.Options{SecretKey: "sk_test_x"})
+	require.NoError(t, err)
+	stripeServer := httptest.NewServer(double)
+	t.Cleanup(func() { _ = double.Close(); stripeServer.Close() })
+	temporal := mocks.NewClient(t)
+	temporal.On("ExecuteWorkflow", mock.Anything, mock.Anything, mock.Anything, mock.Anything).Maybe().Return(nil, nil)
+	ctx, stop := context.WithCancel(context.Background())
+	front := httptest.NewServer(api.New(ctx, api.Options{
+		Store: store, Temporal: temporal, Queues: workflows.DefaultQueues(),
+		Stripe: activities.NewStripeClient(stripeServer.URL, "sk_test_x"), Gateways: []string{"http://gateway.example"},
+		MaxPurchaseCents: billing.DefaultMaxPurchaseCents,
+		Now:              func() time.Time { return time.Now().UTC() }, Log: slog.New(slog.DiscardHandler),
+	}))
+	t.Cleanup(func() { stop(); front.Close() })
+	t.Setenv("DATABASE_URL", url)
+	t.Setenv("PAYSTAGE_URL", front.URL)
+	return store, activities.NewStripeClient(stripeServer.URL, "sk_test_x")
+}
+
+// useKey makes a key by the command and puts it where the commands look for it.
+func useKey(t *testing.T, role, variable string) string {
+	t.Helper()
+	code, out, message := starter("keys", "create", "--role", role, "--name", "test", "--output", "json")
+	require.Zero(t, code, message)
+	var key api.Key
+	require.NoError(t, json.Unmarshal([]byte(out), &key))
+	require.Equal(t, role, key.Role)
+	t.Setenv(variable, key.Text)
+	return key.ID
+}
+
+func TestCommandsEndToEnd(t *testing.T) {
+	store, bank := openShop(t)
+	ctx := context.Background()
+	useKey(t, "checkout", "PAYSTAGE_CHECKOUT_KEY")
+	supportKey := useKey(t, "support", "PAYSTAGE_SUPPORT_KEY")
+	account := models.Account{ID: "01a20000-0000-7000-8000-000000000001", Email: "ada@example.com", Name: "Ada", Territory: "US", CreatedAt: time.Now()}
+	require.NoError(t, store.CreateAccount(ctx, account))
+
+	code, _, message := starter("purchase", "--account", account.ID, "--amount-cents", "2500", "--wait", "0")
+	require.Equal(t, 1, code)
+	require.Contains(t, message, "card_required")
+
+	customer, err := bank.Customers.New(&stripe.CustomerParams{})
+	require.NoError(t, err)
+	_, err = store.SetStripeCustomer(ctx, account.ID, customer.ID)
+	require.NoError(t, err)
+	require.NoError(t, store.PutCard(ctx, models.Card{
+		AccountID: account.ID, PaymentMethodID: "pm_1", Brand: "visa", Funding: "credit", Last4: "4242", UpdatedAt: time.Now(),
+	}))
+	code, out, message := starter("purchase", "--account", account.ID, "--amount-cents", "2500", "--wait", "0", "--idempotency-key", "k", "--output", "json")
+	require.Zero(t, code, message)
+	var purchase api.Purchase
+	require.NoError(t, json.Unmarshal([]byte(out), &purchase))
+	require.Equal(t, "pending", purchase.Status)
+
+	code, out, message = starter("status", purchase.ID)
+	require.Zero(t, code, message)
+	require.Contains(t, out, "Purchase "+purchase.ID+" of $25.00: pending")
+	for _, stage := range []string{"bank_approval", "invoice", "balance", "tier"} {
+		require.Contains(t, out, stage)
+	}
+
+	code, _, message = starter("force-sync", "--email", "ADA@example.com", "--purchased-at", time.Now().Format(time.RFC3339), "--reason", "ticket 7")
+	require.Equal(t, 1, code)
+	require.Contains(t, message, "payment_not_verified")
+	code, out, message = starter("force-sync", "--email", "ada@example.com", "--purchased-at", time.Now().Format(time.RFC3339), "--reason", "ticket 7", "--dry-run")
+	require.Zero(t, code, message)
+	require.Contains(t, out, "Dry run: nothing was changed.")
+	require.Contains(t, out, "http://gateway.example")
+
+	code, out, message = starter("grant", "--account", account.ID, "--amount-cents", "500", "--reason", "sorry")
+	require.Zero(t, code, message)
+	require.Contains(t, out, "$5.00 of free credits")
+
+	require.NoError(t, store.RaiseAlert(ctx, models.Alert{Kind: models.AlertBankUnknown, Subject: "purchase/x", Detail: "look", RaisedAt: time.Now()}))
+	code, out, _ = starter("alerts")
+	require.Zero(t, code)
+	require.Contains(t, out, "bank_unknown")
+	code, _, message = starter("alerts", "resolve", "1", "--reason", "looked")
+	require.Zero(t, code, message)
+	_, out, _ = starter("alerts")
+	require.Contains(t, out, "No open alerts.")
+
+	code, out, message = starter("ledger", "verify", "--output", "json")
+	require.Zero(t, code, message)
+	require.Contains(t, out, `"ledger_sum_micros": 0`)
+
+	code, _, message = starter("keys", "revoke", supportKey)
+	require.Zero(t, code, message)
+	code, _, message = starter("alerts")
+	require.Equal(t, 1, code)
+	require.Contains(t, message, "invalid_key")
+	_, out, _ = starter("keys", "list")
+	require.Contains(t, out, supportKey)
+	require.NotContains(t, out, "ps_support_")
+}
