@@ -1,0 +1,183 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Bounds on the stack's own programs.
+const (
+	partReadyWithin = 60 * time.Second
+	migrateWithin   = 2 * time.Minute
+)
+
+// startPrograms builds the programs and starts those that need nothing else.
+func (s *Stack) startPrograms(ctx context.Context) error {
+	names := []string{"worker", "starter"}
+	if s.given[StripeAPIBase] == "" {
+		names = append(names, "stripesim")
+	}
+	if s.given[GatewayURLs] == "" {
+		names = append(names, "gateway")
+	}
+	err := s.config.Progress.Step("programs", "build into "+s.dir.Bin(""), func() error {
+		return buildPrograms(ctx, s.config.Root, s.dir, names...)
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.startStripe(ctx); err != nil {
+		return err
+	}
+	return s.startGateways(ctx)
+}
+
+func (s *Stack) startStripe(ctx context.Context) error {
+	if s.given[StripeAPIBase] != "" {
+		s.config.Progress.Say("stripesim", "not started: %s is given", StripeAPIBase)
+		return nil
+	}
+	port, err := s.ports.Get("stripesim")
+	if err != nil {
+		return err
+	}
+	base := "http://" + loopback(port)
+	s.set(StripeAPIBase, base)
+	s.set(StripeSecretKey, s.secrets.StripeKey)
+	s.set(StripeWebhookKey, s.secrets.WebhookSecret)
+	return s.startPart(ctx, &s.others, listenProbe(loopback(port)), Command{
+		Name: "stripesim",
+		Path: s.dir.Bin("stripesim"),
+		Args: []string{
+			"--listen", loopback(port), "--url", base,
+			"--webhook-url", s.get(PaystageURL) + "/webhooks/stripe",
+			"--webhook-secret", s.secrets.WebhookSecret, "--secret-key", s.secrets.StripeKey,
+			"--state", s.dir.State("stripesim.journal"),
+		},
+	})
+}
+
+// gatewayNames are the gateways the stack runs: two, because one alone cannot
+// show that every one of them must acknowledge.
+var gatewayNames = [...]string{"gateway-1", "gateway-2"}
+
+func (s *Stack) startGateways(ctx context.Context) error {
+	if s.given[GatewayURLs] != "" {
+		s.config.Progress.Say("gateways", "not started: %s is given", GatewayURLs)
+		return nil
+	}
+	s.set(GatewaySigningKeys, s.secrets.GatewayKeys)
+	var addresses []string
+	for _, name := range gatewayNames {
+		port, err := s.ports.Get(name)
+		if err != nil {
+			return err
+		}
+		base := "http://" + loopback(port)
+		err = s.startPart(ctx, &s.others, httpProbe(base+"/healthz"), Command{
+			Name: name,
+			Path: s.dir.Bin("gateway"),
+			Args: []string{"--listen", loopback(port), "--state", s.dir.State(name)},
+			Env:  Env{GatewaySigningKeys: s.secrets.GatewayKeys}.forPart(nil),
+		})
+		if err != nil {
+			return err
+		}
+		addresses = append(addresses, base)
+	}
+	s.set(GatewayURLs, strings.Join(addresses, ","))
+	return nil
+}
+
+// startPaystage migrates the database and then starts worker and front door.
+func (s *Stack) startPaystage(ctx context.Context) error {
+	if err := s.migrate(ctx); err != nil {
+		return err
+	}
+	port, err := s.ports.Get("worker")
+	if err != nil {
+		return err
+	}
+	listen := loopback(port)
+	address := s.Env[PaystageURL]
+	worker, frontDoor := s.Env.forPart(Env{WorkerListen: listen}), s.Env.forPart(nil)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return s.startPart(ctx, &s.ours, httpProbe("http://"+listen+"/readyz"), Command{
+			Name: "worker",
+			Path: s.dir.Bin("worker"),
+			Env:  worker,
+		})
+	})
+	group.Go(func() error {
+		return s.startPart(ctx, &s.ours, httpProbe(address+"/readyz"), Command{
+			Name: "starter",
+			Path: s.dir.Bin("starter"),
+			Args: []string{"serve"},
+			Env:  frontDoor,
+		})
+	})
+	group.Go(func() error { return s.openKeys(ctx) })
+	return group.Wait()
+}
+
+func (s *Stack) migrate(ctx context.Context) error {
+	return s.config.Progress.Step("postgres", "migrate", func() error {
+		p, err := Start(Command{
+			Name: "migrate",
+			Path: s.dir.Bin("starter"),
+			Args: []string{"migrate"},
+			Env:  s.Env.forPart(nil),
+			Log:  s.dir.Log("migrate"),
+		})
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(ctx, migrateWithin)
+		defer cancel()
+		select {
+		case <-p.Done():
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("migrate: %w", ctx.Err()), p.Stop())
+		}
+		if p.ExitCode() != 0 {
+			return p.Exited()
+		}
+		return nil
+	})
+}
+
+func (s *Stack) openKeys(ctx context.Context) error {
+	keys, err := openKeys(ctx, s.dir, s.dir.Bin("starter"), s.get(DatabaseURL))
+	if err != nil {
+		return err
+	}
+	for role, key := range keys {
+		s.set(RoleKey(role), key)
+	}
+	return nil
+}
+
+// startPart starts a program and waits until its probe succeeds.
+func (s *Stack) startPart(ctx context.Context, list *[]*Process, ready probe, command Command) error {
+	command.Log = s.dir.Log(command.Name)
+	return s.config.Progress.Step(command.Name, "start", func() error {
+		p, err := Start(command)
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		*list = append(*list, p)
+		s.mu.Unlock()
+		if err := awaitReady(ctx, p, partReadyWithin, ready); err != nil {
+			return err
+		}
+		s.watch(p)
+		return nil
+	})
+}
