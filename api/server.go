@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// maxBody bounds every request's body, in bytes.
+	// maxBody bounds a request's body, in bytes, where its route says nothing else.
 	maxBody = 64 << 10
 	// bodyTimeout bounds how long a body may take to arrive.
 	bodyTimeout = 10 * time.Second
@@ -78,7 +78,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // route registers an operation for the callers with one of the roles. With none
 // it is open to all.
 func route[In, Out any](s *Server, api huma.API, op huma.Operation, roles []models.Role, handle func(context.Context, *In) (*Out, error)) {
-	op.MaxBodyBytes, op.BodyReadTimeout = maxBody, bodyTimeout
+	op.BodyReadTimeout = bodyTimeout
+	if op.MaxBodyBytes == 0 {
+		op.MaxBodyBytes = maxBody
+	}
 	if len(roles) > 0 {
 		op.Security = []map[string][]string{{bearer: {}}}
 		op.Middlewares = huma.Middlewares{s.authorize(api, roles)}

@@ -42,6 +42,7 @@ func (s *Server) webhookRoutes(api huma.API) {
 	op := huma.Operation{
 		OperationID: "stripe-webhook", Method: http.MethodPost, Path: "/webhooks/stripe", Tags: []string{"Webhooks"},
 		Summary: "Take an event of Stripe: verified, stored, then acted upon", Errors: []int{http.StatusBadRequest},
+		MaxBodyBytes: maxEvent,
 	}
 	route(s, api, op, nil, s.takeWebhook)
 }

@@ -133,6 +133,9 @@ func isConflict(err error) bool {
 	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
 }
 
+// noDataFound is what a function of the schema says of an id that there is not.
+const noDataFound = "P0002"
+
 // meanings translates the constraints that callers can run into.
 var meanings = map[string]error{
 	"ledger_key_same_contents":         ErrIdempotencyMismatch,
@@ -149,6 +152,9 @@ func wrap(operation string, err error) error {
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
+		if pg.Code == noDataFound {
+			return fmt.Errorf("%s: %w", operation, ErrNotFound)
+		}
 		if meaning, ok := meanings[pg.ConstraintName]; ok {
 			return fmt.Errorf("%s: %w", operation, meaning)
 		}

@@ -100,7 +100,8 @@ func (l *Ledger) PurchasesNear(ctx context.Context, email string, at time.Time, 
 
 // BeginPurchase marks the bank stage as running, once, and answers the purchase.
 // That the workflow runs is the proof that it was started, so its outbox row
-// leaves here.
+// leaves here. Behind another begin it waits and answers what that one wrote: its
+// own snapshot would show a purchase that was never charged.
 func (l *Ledger) BeginPurchase(ctx context.Context, id string, at time.Time) (models.Purchase, error) {
 	return one[models.Purchase](ctx, l, "begin purchase", `
 		with begun as (
@@ -108,10 +109,12 @@ func (l *Ledger) BeginPurchase(ctx context.Context, id string, at time.Time) (mo
 			 where id = $1 and bank = 'waiting'
 			returning *),
 		started as (
-			delete from outbox where kind = 'start_purchase' and subject = $1::uuid::text)
+			delete from outbox where kind = 'start_purchase' and subject = $1::uuid::text),
+		held as (
+			select * from purchases where id = $1 for update)
 		select `+purchaseColumns+` from begun
 		union all
-		select `+purchaseColumns+` from purchases where id = $1 and not exists (select from begun)`, id, at)
+		select `+purchaseColumns+` from held where not exists (select from begun)`, id, at)
 }
 
 // BankAnswer is what the bank said of a purchase's charge.
@@ -129,8 +132,8 @@ type BankAnswer struct {
 	At               time.Time
 }
 
-// RecordBank stores what the bank said. A final answer stands: a repeat of it is
-// nothing, and one that differs is an error.
+// RecordBank stores what the bank said. A repeat is nothing. A final answer
+// stands: one that differs, a second payment included, is an error (I2).
 func (l *Ledger) RecordBank(ctx context.Context, id string, a BankAnswer) error {
 	var known *bool
 	if a.State == models.BankDeclined {
@@ -147,6 +150,9 @@ func (l *Ledger) RecordBank(ctx context.Context, id string, a BankAnswer) error 
 	}
 	if held.Bank != a.State {
 		return fmt.Errorf("record bank answer: purchase %s is %s already, not %s", id, held.Bank, a.State)
+	}
+	if a.State == models.BankApproved && *held.PaymentIntentID != a.PaymentIntentID {
+		return fmt.Errorf("record bank answer: purchase %s is paid by %s already, not %s", id, *held.PaymentIntentID, a.PaymentIntentID)
 	}
 	return nil
 }

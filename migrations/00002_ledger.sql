@@ -48,17 +48,28 @@ create table balances (
 -- +goose StatementBegin
 create function ledger_entries_follow() returns trigger language plpgsql as $$
 declare
-    unbalanced bigint;
+    broken bigint;
+    excess numeric;
 begin
-    select e.transaction_id into unbalanced
-      from ledger_entries e
-     where e.transaction_id in (select transaction_id from written)
-     group by e.transaction_id
-    having sum(e.amount_micros) <> 0
+    -- A transaction is written whole, by one statement: there is one line 1, so
+    -- entries that are added later come without it.
+    select transaction_id, sum(amount_micros) into broken, excess
+      from written
+     group by transaction_id
+    having sum(amount_micros) <> 0 or min(line) <> 1
      limit 1;
-    if found then
-        raise exception 'ledger transaction % does not balance', unbalanced
+    if found and excess <> 0 then
+        raise exception 'ledger transaction % does not balance', broken
             using errcode = 'check_violation', constraint = 'ledger_transactions_balance';
+    elsif found then
+        raise exception 'ledger transaction %: entries do not begin at line 1, or were added later', broken
+            using errcode = 'check_violation', constraint = 'ledger_transactions_written_whole';
+    end if;
+    -- I4: what counts to a tier is money that was captured.
+    if exists (select from written w join ledger_transactions t on t.id = w.transaction_id
+                where w.book = 'payments' and t.kind <> 'purchase') then
+        raise exception 'only a purchase takes from the book payments'
+            using errcode = 'check_violation', constraint = 'ledger_payments_are_captured';
     end if;
 
     update balances b

@@ -155,13 +155,17 @@ create trigger purchases_only_move_on before update or delete on purchases
 -- whoever posts under a purchase's key.
 -- +goose StatementBegin
 create function purchase_credit_is_covered() returns trigger language plpgsql as $$
+declare
+    purchase uuid := substring(new.idempotency_key from '^purchase/([0-9a-f-]{36})$');
 begin
-    if new.kind = 'purchase' and not exists (
+    if not exists (
         select from purchases p
-         where 'purchase/' || p.id = new.idempotency_key and p.account_id = new.account_id
+         where p.id = purchase and p.account_id = new.account_id
            and p.invoice_id is not null and p.balance_ended_at is not null
-           and p.captured_cents * 10000 = (select sum(e.amount_micros) from ledger_entries e
-                                            where e.transaction_id = new.id and e.book = 'purchased')) then
+           and (select count(*) = 2 and bool_and(
+                       (e.account_id, e.book, e.amount_micros)
+                       in ((p.account_id, 'payments', p.captured_cents * -10000), (p.account_id, 'purchased', p.captured_cents * 10000)))
+                  from ledger_entries e where e.transaction_id = new.id)) then
         raise exception 'ledger transaction %: credit without a captured and invoiced purchase of that amount', new.id
             using errcode = 'check_violation', constraint = 'ledger_purchase_is_covered';
     end if;
@@ -212,6 +216,10 @@ $$;
 -- +goose StatementEnd
 create trigger entitlements_only_grow before update on entitlements
     for each row execute function versions_only_grow();
+create trigger entitlements_never_deleted before delete on entitlements
+    for each row execute function refuse_change();
+create trigger entitlements_never_emptied before truncate on entitlements
+    for each statement execute function refuse_change();
 create trigger gateway_acks_only_grow before update on gateway_acks
     for each row execute function versions_only_grow();
 create trigger accounts_open_entitlement after insert on accounts
@@ -265,8 +273,8 @@ end
 $$;
 -- +goose StatementEnd
 
--- What the bank said of a purchase. A final answer is taken once: a repeat of
--- it changes nothing, and nothing replaces it. Says whether the row changed.
+-- What the bank said of a purchase. A repeat changes nothing, and nothing
+-- replaces a final answer. Says whether the row changed.
 -- +goose StatementBegin
 create function purchase_record_bank(
     p_purchase uuid, p_bank text, p_intent text, p_captured bigint, p_decline text, p_decline_known boolean, p_url text, p_at timestamptz
@@ -283,7 +291,8 @@ begin
            authorization_url = p_url,
            bank_ended_at     = case when final then p_at end,
            status            = case when final and p_bank <> 'approved' then p_bank else status end
-     where id = p_purchase and bank not in ('approved', 'declined', 'canceled', 'expired');
+     where id = p_purchase and bank not in ('approved', 'declined', 'canceled', 'expired')
+       and (bank, payment_intent_id, authorization_url) is distinct from (p_bank, coalesce(p_intent, payment_intent_id), p_url);
     if not found then
         return false;
     end if;
@@ -315,7 +324,7 @@ begin
     on conflict (year) do update set last = i.last + 1
     returning last into n;
     insert into invoices (id, number, account_id, kind, purchase_id, description, total_micros, status, issued_at)
-    values (p_invoice, format('%s-%s', y, lpad(n::text, 6, '0')), p.account_id, 'purchase', p.id,
+    values (p_invoice, format('%s-%s', y, lpad(n::text, greatest(6, length(n::text)), '0')), p.account_id, 'purchase', p.id,
             'Credit purchase', p.captured_cents * 10000, 'paid', p_at);
     update purchases set invoice_id = p_invoice, invoice_ended_at = p_at where id = p.id;
     return p_invoice;
@@ -402,23 +411,25 @@ $$;
 
 -- A gateway says which version it holds. Purchases that now have what they
 -- wait for at every gateway are told. A gateway that is ahead of us (we were
--- restored from a backup, say) would ignore what we push, so our version is
--- moved past its own (I10).
+-- restored from a backup, say) ignores what we push, so its answer acknowledges
+-- nothing: our version is moved past its own and pushed again (I10).
 -- +goose StatementBegin
 create function gateway_acknowledge(p_account uuid, p_gateway text, p_held bigint, p_gateways text[], p_at timestamptz)
 returns void language plpgsql as $$
 declare
     everywhere bigint;
 begin
-    insert into gateway_acks as a (account_id, gateway, version, acknowledged_at) values (p_account, p_gateway, p_held, p_at)
-    on conflict (account_id, gateway) do update
-       set version = greatest(a.version, excluded.version), acknowledged_at = excluded.acknowledged_at, last_error = null, failed_at = null;
+    -- Locked first: of two gateways that acknowledge at once the second sees the
+    -- first one's row.
+    perform from entitlements where account_id = p_account for update;
     update entitlements set version = p_held + 1, changed_at = p_at where account_id = p_account and version < p_held;
     if found then
         perform outbox_put('propagate', p_account::text);
+        return;
     end if;
-    -- Two gateways may acknowledge at once; each must see the other's row.
-    perform from entitlements where account_id = p_account for update;
+    insert into gateway_acks as a (account_id, gateway, version, acknowledged_at) values (p_account, p_gateway, p_held, p_at)
+    on conflict (account_id, gateway) do update
+       set version = greatest(a.version, excluded.version), acknowledged_at = excluded.acknowledged_at, last_error = null, failed_at = null;
     select min(coalesce(a.version, 0)) into everywhere
       from unnest(p_gateways) as g (gateway)
       left join gateway_acks a on a.account_id = p_account and a.gateway = g.gateway;

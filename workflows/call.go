@@ -11,9 +11,17 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// workflowTaskTimeout is how soon another worker takes over from one that died
-// in the middle of a workflow's step.
-const workflowTaskTimeout = 5 * time.Second
+const (
+	// workflowTaskTimeout is how soon another worker takes over from one that died
+	// in the middle of a workflow's step.
+	workflowTaskTimeout = 5 * time.Second
+	// recordPause is the longest pause between two tries of a step in the database.
+	// Each leaves half a dozen events, so that a history can outlast days of them.
+	recordPause = time.Minute
+	// withoutEnd is longer than any outage. The SDK takes a local activity that has
+	// no time to be done in for one whose first try was to be the last.
+	withoutEnd = 100 * 365 * 24 * time.Hour
+)
 
 // The activities, as workflows name them: the methods of nil structs. The worker
 // registers the real ones.
@@ -33,8 +41,9 @@ func forever(maximum time.Duration) *temporal.RetryPolicy {
 // record runs a step in the database as a local activity until it is done.
 func record[In, Out any](ctx workflow.Context, step func(context.Context, In) (Out, error), in In) (Out, error) {
 	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
-		StartToCloseTimeout: 15 * time.Second,
-		RetryPolicy:         forever(10 * time.Second),
+		StartToCloseTimeout:    15 * time.Second,
+		ScheduleToCloseTimeout: withoutEnd,
+		RetryPolicy:            forever(recordPause),
 	})
 	var out Out
 	err := workflow.ExecuteLocalActivity(ctx, step, in).Get(ctx, &out)
@@ -64,10 +73,11 @@ func isAlreadyStarted(err error) bool {
 	return errors.As(err, &started)
 }
 
-// isTimeout: the activity was given up for its time being over.
-func isTimeout(err error) bool {
-	var timeout *temporal.TimeoutError
-	return errors.As(err, &timeout)
+// isGivenUp: the activity was not done within its time. The server tells that as a
+// time-out only if a try was under way at the end; else as what the last one met.
+func isGivenUp(err error) bool {
+	var activity *temporal.ActivityError
+	return errors.As(err, &activity)
 }
 
 func isNotFound(err error) bool {

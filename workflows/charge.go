@@ -142,7 +142,7 @@ func (c *charge) send(ctx workflow.Context) (activities.Payment, error) {
 		IdempotencyKey: c.key,
 		OffSession:     c.order.OffSession,
 	})
-	if isTimeout(err) {
+	if isGivenUp(err) {
 		return activities.Payment{State: activities.PaymentUnknown}, nil
 	}
 	if err != nil || payment.State != activities.PaymentRefused {

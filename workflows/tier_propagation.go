@@ -27,32 +27,33 @@ const maxRounds = 200
 // TierPropagation pushes an account's newest entitlement to every gateway until
 // each has acknowledged it (R22). It is one workflow per account: purchases that
 // run together share it. A request that arrives while it waits for a gateway cuts
-// the waiting short (R23).
+// the waiting short (R23); a forced one stays in force until all have it.
 func TierPropagation(ctx workflow.Context, in PropagationInput) error {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	requests := workflow.GetSignalChannel(ctx, SignalPropagate)
 	for range maxRounds {
-		force := drain(requests) || in.Force
-		in.Force = false
-		lagging, err := record(ctx, books.LaggingGateways, activities.LaggingInput{AccountID: in.AccountID, All: force})
+		in.Force = drain(requests) || in.Force
+		lagging, err := record(ctx, books.LaggingGateways, activities.LaggingInput{AccountID: in.AccountID, All: in.Force})
 		if err != nil {
 			return err
 		}
 		if len(lagging.Gateways) == 0 && requests.Len() == 0 {
 			return nil
 		}
-		if err := pushRound(ctx, in, lagging.Gateways, requests); err != nil {
+		done, err := pushRound(ctx, in, lagging.Gateways, requests)
+		if err != nil {
 			return err
 		}
+		in.Force = in.Force && !done
 	}
-	in.Force = drain(requests)
+	in.Force = drain(requests) || in.Force
 	return workflow.NewContinueAsNewError(ctx, TierPropagation, in)
 }
 
 // pushRound pushes to the gateways side by side, so that none waits for another,
-// until all have acknowledged or a new request arrives. Each push is retried by
-// the server, at whatever length, without growing the history.
-func pushRound(ctx workflow.Context, in PropagationInput, gatewayURLs []string, requests workflow.ReceiveChannel) error {
+// until all have acknowledged (done) or a new request arrives. Each push is retried
+// by the server, at whatever length, without growing the history.
+func pushRound(ctx workflow.Context, in PropagationInput, gatewayURLs []string, requests workflow.ReceiveChannel) (done bool, err error) {
 	round, cutShort := workflow.WithCancel(workflow.WithTaskQueue(ctx, in.GatewayQueue))
 	defer cutShort()
 	waiting, asked := len(gatewayURLs), false
@@ -71,7 +72,7 @@ func pushRound(ctx workflow.Context, in PropagationInput, gatewayURLs []string, 
 	for waiting > 0 && !asked && failed == nil {
 		selector.Select(ctx)
 	}
-	return failed
+	return waiting == 0, failed
 }
 
 // drain takes all the requests that have come and says whether one is forced.
