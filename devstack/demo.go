@@ -19,6 +19,8 @@ const (
 	// demoAmountCents is the least purchase that gives the first tier at once.
 	demoAmountCents = 2500
 	demoTier        = 1
+	// demoCard is Stripe's test card that every bank approves.
+	demoCard = "pm_card_visa"
 	// demoWithin bounds everything the demo does with a stack that is up.
 	demoWithin = 60 * time.Second
 	// othersReadyWithin bounds the wait for a stack that another process is
@@ -124,10 +126,10 @@ func buy(ctx context.Context, out io.Writer, c *client) error {
 	if err != nil {
 		return err
 	}
-	if err := c.putCard(ctx, account.ID); err != nil {
+	if err := c.putCard(ctx, account.ID, demoCard); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n  account %s, card pm_card_visa\n", account.ID)
+	fmt.Fprintf(out, "\n  account %s, card %s\n", account.ID, demoCard)
 	start := time.Now()
 	bought, err := c.purchase(ctx, account.ID, demoAmountCents)
 	if err != nil {

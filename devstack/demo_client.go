@@ -123,9 +123,9 @@ func (c *client) openAccount(ctx context.Context) (account, error) {
 	return opened, err
 }
 
-func (c *client) putCard(ctx context.Context, accountID string) error {
+func (c *client) putCard(ctx context.Context, accountID, paymentMethod string) error {
 	body := map[string]any{
-		"payment_method": "pm_card_visa",
+		"payment_method": paymentMethod,
 		"billing_address": map[string]string{
 			"line1": "354 Oyster Point Blvd", "city": "South San Francisco", "state": "CA",
 			"postal_code": "94080", "country": "US",
