@@ -24,7 +24,7 @@ const (
 
 func dial(env stack.Env) (client.Client, error) {
 	return client.Dial(client.Options{
-		HostPort: env[stack.TemporalAddress], Namespace: env[stack.TemporalNamespaceV], Logger: log.NewStructuredLogger(quiet()),
+		HostPort: env[stack.TemporalAddress], Namespace: env[stack.TemporalNamespaceName], Logger: log.NewStructuredLogger(quiet()),
 	})
 }
 

@@ -212,17 +212,6 @@ func (s *system) await(purchaseID string, wanted func(api.Purchase) bool) api.Pu
 
 func ended(p api.Purchase) bool { return p.Status != "pending" }
 
-func stageIs(name, state string) func(api.Purchase) bool {
-	return func(p api.Purchase) bool {
-		for _, stage := range p.Stages {
-			if stage.Name == name {
-				return stage.State == state
-			}
-		}
-		return false
-	}
-}
-
 // requireWhole checks what must hold of a completed purchase whatever happened on
 // the way: one charge, one invoice, one credit, the right tier at every gateway,
 // and a ledger that agrees with itself.

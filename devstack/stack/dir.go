@@ -59,26 +59,33 @@ func (d Dir) State(elements ...string) string {
 	return filepath.Join(append([]string{string(d)}, elements...)...)
 }
 
-// Clean removes everything the stack at dir keeps, the database included. It
-// refuses while a stack or a test run uses the folder.
+// Clean removes everything the stack at dir keeps, the databases of it and of the
+// folders inside it included. It refuses while one of them is in use.
 func Clean(dir string) error {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return fmt.Errorf("clean: %w", err)
 	}
-	if _, err := os.Stat(abs); errors.Is(err, os.ErrNotExist) {
-		return nil
+	// Whatever runs in a folder has left its lock file there.
+	locks, err := filepath.Glob(filepath.Join(abs, "*", "lock"))
+	if err != nil {
+		return fmt.Errorf("clean: %w", err)
 	}
-	for _, folder := range []string{abs, TestDir(abs)} {
-		if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
+	var folders []Dir
+	for _, path := range append(locks, lockPath(Dir(abs))) {
+		folder := Dir(filepath.Dir(path))
+		if _, err := os.Stat(string(folder)); errors.Is(err, os.ErrNotExist) {
 			continue
 		}
-		lock, err := Acquire(Dir(folder), "clean")
+		lock, err := Acquire(folder, "clean")
 		if err != nil {
 			return fmt.Errorf("clean: %w", err)
 		}
 		defer lock.Release()
-		if err := RemoveCluster(clusterHome(Dir(folder))); err != nil {
+		folders = append(folders, folder)
+	}
+	for _, folder := range folders {
+		if err := RemoveCluster(clusterHome(folder)); err != nil {
 			return fmt.Errorf("clean: %w", err)
 		}
 	}

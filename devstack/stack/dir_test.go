@@ -83,14 +83,20 @@ func portOf(t *testing.T, d Dir, part string) int {
 
 func TestClean(t *testing.T) {
 	d := newDir(t)
-	lock, err := Acquire(d, "devstack up")
+	tests, err := MakeDir(TestDir(string(d)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Clean(string(d)); err == nil {
-		t.Error("a folder in use was removed")
+	for _, folder := range []Dir{d, tests} {
+		lock, err := Acquire(folder, "devstack up")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Clean(string(d)); err == nil {
+			t.Errorf("a folder was removed while %s was in use", folder)
+		}
+		lock.Release()
 	}
-	lock.Release()
 	for range 2 {
 		if err := Clean(string(d)); err != nil {
 			t.Fatal(err)
@@ -98,5 +104,40 @@ func TestClean(t *testing.T) {
 	}
 	if _, err := os.Stat(string(d)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the folder is still there: %v", err)
+	}
+}
+
+func TestCleanFollowsADatabaseThatLiesElsewhere(t *testing.T) {
+	d := newDir(t)
+	inner, err := MakeDir(d.State("bench"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, err := Acquire(inner, "bench")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock.Release()
+	strangers := t.TempDir()
+	if err := os.Symlink(strangers, clusterHome(inner)); err != nil {
+		t.Fatal(err)
+	}
+	away := awayHome(clusterHome(d))
+	if os.Geteuid() == 0 {
+		if err := os.MkdirAll(away, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(away, clusterHome(d)); err != nil {
+		t.Fatal(err)
+	}
+	if err := Clean(string(d)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(away); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the data is still there: %v", err)
+	}
+	if _, err := os.Stat(strangers); err != nil {
+		t.Errorf("a folder that is not the stack's was removed: %v", err)
 	}
 }

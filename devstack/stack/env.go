@@ -9,20 +9,20 @@ import (
 
 // The names that configure the parts of Paystage.
 const (
-	PaystageURL        = "PAYSTAGE_URL"
-	PaystageListen     = "PAYSTAGE_LISTEN"
-	GatewayURLs        = "PAYSTAGE_GATEWAY_URLS"
-	GatewaySigningKeys = "PAYSTAGE_GATEWAY_SIGNING_KEYS"
-	TemporalAddress    = "TEMPORAL_ADDRESS"
-	TemporalNamespaceV = "TEMPORAL_NAMESPACE"
-	TemporalUIURL      = "TEMPORAL_UI_URL"
-	DatabaseURL        = "DATABASE_URL"
-	StripeAPIBase      = "STRIPE_API_BASE"
-	StripeSecretKey    = "STRIPE_SECRET_KEY"
-	StripeWebhookKey   = "STRIPE_WEBHOOK_SECRET"
-	MailDir            = "MAIL_DIR"
-	SMTPURL            = "SMTP_URL"
-	WorkerListen       = "WORKER_LISTEN"
+	PaystageURL           = "PAYSTAGE_URL"
+	PaystageListen        = "PAYSTAGE_LISTEN"
+	GatewayURLs           = "PAYSTAGE_GATEWAY_URLS"
+	GatewaySigningKeys    = "PAYSTAGE_GATEWAY_SIGNING_KEYS"
+	TemporalAddress       = "TEMPORAL_ADDRESS"
+	TemporalNamespaceName = "TEMPORAL_NAMESPACE"
+	TemporalUIURL         = "TEMPORAL_UI_URL"
+	DatabaseURL           = "DATABASE_URL"
+	StripeAPIBase         = "STRIPE_API_BASE"
+	StripeSecretKey       = "STRIPE_SECRET_KEY"
+	StripeWebhookKey      = "STRIPE_WEBHOOK_SECRET"
+	MailDir               = "MAIL_DIR"
+	SMTPURL               = "SMTP_URL"
+	WorkerListen          = "WORKER_LISTEN"
 )
 
 // roles are the callers that have a key of their own (R52).
@@ -37,14 +37,14 @@ func fileNames() []string {
 	for _, role := range roles {
 		names = append(names, RoleKey(role))
 	}
-	return append(names, GatewayURLs, GatewaySigningKeys, TemporalAddress, TemporalNamespaceV, TemporalUIURL,
+	return append(names, GatewayURLs, GatewaySigningKeys, TemporalAddress, TemporalNamespaceName, TemporalUIURL,
 		DatabaseURL, StripeAPIBase, StripeSecretKey, StripeWebhookKey, MailDir, SMTPURL)
 }
 
 // partNames are what worker and front door are configured by. The keys of the
 // callers are not among them: nobody but a caller holds those.
 var partNames = [...]string{
-	PaystageURL, PaystageListen, GatewayURLs, GatewaySigningKeys, TemporalAddress, TemporalNamespaceV,
+	PaystageURL, PaystageListen, GatewayURLs, GatewaySigningKeys, TemporalAddress, TemporalNamespaceName,
 	DatabaseURL, StripeAPIBase, StripeSecretKey, StripeWebhookKey, MailDir, SMTPURL, WorkerListen,
 }
 

@@ -79,7 +79,7 @@ func TestTakeGiven(t *testing.T) {
 		{"a database", Env{DatabaseURL: "postgres://db.example/x"}, Env{DatabaseURL: "postgres://db.example/x"}, ""},
 		{"our own database", Env{DatabaseURL: fmt.Sprintf("postgres://u:p@%s/paystage?sslmode=disable", own)}, Env{}, ""},
 		{"our own database's address as Temporal", Env{TemporalAddress: own}, Env{TemporalAddress: own}, ""},
-		{"a namespace alone", Env{TemporalNamespaceV: "mine"}, Env{}, ""},
+		{"a namespace alone", Env{TemporalNamespaceName: "mine"}, Env{}, ""},
 		{"gateways without keys", Env{GatewayURLs: "http://g"}, nil, "PAYSTAGE_GATEWAY_SIGNING_KEYS must be given"},
 		{"an address without a port", Env{PaystageURL: "http://localhost"}, nil, "PAYSTAGE_URL must look like"},
 	} {

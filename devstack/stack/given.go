@@ -10,14 +10,14 @@ import (
 // givenNames are the parts that can be given instead of started, with what must
 // come along with each.
 var givenNames = map[string][]string{
-	StripeAPIBase:      {StripeSecretKey, StripeWebhookKey},
-	DatabaseURL:        nil,
-	TemporalAddress:    nil,
-	GatewayURLs:        {GatewaySigningKeys},
-	SMTPURL:            nil,
-	PaystageURL:        nil,
-	TemporalNamespaceV: nil,
-	PaystageListen:     nil,
+	StripeAPIBase:         {StripeSecretKey, StripeWebhookKey},
+	DatabaseURL:           nil,
+	TemporalAddress:       nil,
+	GatewayURLs:           {GatewaySigningKeys},
+	SMTPURL:               nil,
+	PaystageURL:           nil,
+	TemporalNamespaceName: nil,
+	PaystageListen:        nil,
 }
 
 // ownParts are the parts whose remembered port tells that an address is our own.
@@ -49,7 +49,7 @@ func takeGiven(lookup func(string) string, ports *Ports) (Env, error) {
 	}
 	// A namespace belongs to the server it was given with.
 	if given[TemporalAddress] == "" {
-		delete(given, TemporalNamespaceV)
+		delete(given, TemporalNamespaceName)
 	}
 	return given, given.check()
 }

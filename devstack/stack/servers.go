@@ -80,18 +80,18 @@ func (s *Stack) startTemporal(ctx context.Context) error {
 		s.temporal = t
 		s.mu.Unlock()
 		s.set(TemporalAddress, t.Address())
-		s.set(TemporalNamespaceV, TemporalNamespace)
+		s.set(TemporalNamespaceName, TemporalNamespace)
 		s.set(TemporalUIURL, t.UIURL())
 		return nil
 	})
 }
 
 func (s *Stack) useTemporal(ctx context.Context) error {
-	if s.given[TemporalNamespaceV] == "" {
-		s.set(TemporalNamespaceV, TemporalNamespace)
+	if s.given[TemporalNamespaceName] == "" {
+		s.set(TemporalNamespaceName, TemporalNamespace)
 	}
 	s.config.Progress.Say("temporal", "not started: %s is given", TemporalAddress)
 	ctx, cancel := context.WithTimeout(ctx, givenTemporalWithin)
 	defer cancel()
-	return CheckTemporal(ctx, s.given[TemporalAddress], s.get(TemporalNamespaceV))
+	return CheckTemporal(ctx, s.given[TemporalAddress], s.get(TemporalNamespaceName))
 }

@@ -11,7 +11,7 @@ import (
 type authentication int
 
 const (
-	neverAsks authentication = iota
+	_ authentication = iota // the zero value: the bank never asks
 	// asksOnSession is a card already set up for off-session payments.
 	asksOnSession
 	alwaysAsks
