@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -73,6 +74,10 @@ func parse(args []string, stderr io.Writer) (listen string, opts sim.Options, er
 	flags.StringVar(&listen, "listen", "127.0.0.1:12111", "`host:port` to listen on; port 0 takes a free one")
 	flags.StringVar(&opts.URL, "url", "", "public base `URL` of the authentication pages (default: the host the API is called under)")
 	flags.StringVar(&opts.WebhookURL, "webhook-url", "", "`URL` that events are sent to (default: none are sent)")
+	flags.Func("webhook-events", "comma-separated event `types` that are sent (default: all)", func(types string) error {
+		opts.WebhookEvents = strings.Split(types, ",")
+		return nil
+	})
 	flags.StringVar(&opts.WebhookSecret, "webhook-secret", "", "`secret` that signs them, whsec_...")
 	flags.StringVar(&opts.SecretKey, "secret-key", "", "the only API `key` taken (default: every key that begins with sk_test_)")
 	flags.StringVar(&opts.StateFile, "state", "", "`file` that keeps the state over a restart (default: memory)")

@@ -56,10 +56,18 @@ func (s *Stack) startStripe(ctx context.Context) error {
 		Args: []string{
 			"--listen", loopback(port), "--url", base,
 			"--webhook-url", s.get(PaystageURL) + "/webhooks/stripe",
+			"--webhook-events", strings.Join(webhookEvents[:], ","),
 			"--webhook-secret", s.secrets.WebhookSecret, "--secret-key", s.secrets.StripeKey,
 			"--state", s.dir.State("stripesim.journal"),
 		},
 	})
+}
+
+// webhookEvents are the types that an endpoint of Paystage needs; a real endpoint
+// at Stripe is to be enabled for the same.
+var webhookEvents = [...]string{
+	"payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.processing",
+	"payment_intent.requires_action", "payment_intent.canceled",
 }
 
 // gatewayNames are the gateways the stack runs: two, because one alone cannot

@@ -45,7 +45,7 @@ func (c *call) emit(kind string, object any) {
 		ID: newID("evt_3", 23), Object: "event", APIVersion: apiVersion, Created: c.now.Unix(),
 		Data: eventData{Object: snapshot}, Request: c.origin, Type: kind,
 	}
-	if c.webhooks.wants() {
+	if c.webhooks.wants(kind) {
 		ev.PendingWebhooks = 1
 		c.toSend = append(c.toSend, ev)
 	}

@@ -21,6 +21,9 @@ type Options struct {
 	URL string
 	// WebhookURL is where events are sent. Empty sends none; see SetWebhookURL.
 	WebhookURL string
+	// WebhookEvents are the types that the endpoint is enabled for, as at Stripe;
+	// empty is all of them.
+	WebhookEvents []string
 	// WebhookSecret signs them.
 	WebhookSecret string
 	// StateFile is the journal that keeps the state over a restart. One Server

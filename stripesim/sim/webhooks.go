@@ -89,10 +89,10 @@ func (w *webhooks) close() {
 }
 
 // wants tells whether the next event is to be sent, and counts the dropped.
-func (w *webhooks) wants() bool {
+func (w *webhooks) wants(kind string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.url == "" {
+	if enabled := w.server.opts.WebhookEvents; w.url == "" || len(enabled) > 0 && !slices.Contains(enabled, kind) {
 		return false
 	}
 	if w.behaviour.DropNext > 0 {

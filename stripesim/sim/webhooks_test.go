@@ -178,6 +178,16 @@ func TestWebhooksDropped(t *testing.T) {
 	}
 }
 
+func TestWebhooksOfTheTypesEnabled(t *testing.T) {
+	hook := newReceiver(t)
+	d := start(t, sim.Options{WebhookURL: hook.url, WebhookEvents: []string{"payment_intent.succeeded"}})
+	d.mustPay(t, charge(d.customerWith(t, "pm_card_visa")), "succeeded")
+	d.quiet(t)
+	if n, all := hook.count(t, "payment_intent.succeeded"), len(hook.taken(t)); n != 1 || all != 1 {
+		t.Errorf("%d of the type enabled and %d in all came, want 1 and 1", n, all)
+	}
+}
+
 func TestWebhooksRepeated(t *testing.T) {
 	hook := newReceiver(t)
 	d := start(t, sim.Options{WebhookURL: hook.url})
