@@ -21,7 +21,7 @@ type Common struct {
 	DatabaseURL     string   `env:"DATABASE_URL,required,notEmpty"`
 	StripeSecretKey string   `env:"STRIPE_SECRET_KEY,required,notEmpty"`
 	StripeAPIBase   string   `env:"STRIPE_API_BASE"` // empty is Stripe's own
-	GatewayURLs     []string `env:"PAYSTAGE_GATEWAY_URLS,required"`
+	GatewayURLs     []string `env:"PAYSTAGE_GATEWAY_URLS,required,notEmpty"`
 	// URL is the front door's address as customers and Stripe reach it.
 	URL string `env:"PAYSTAGE_URL,required,notEmpty"`
 }
