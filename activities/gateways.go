@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/paystage/paystage/billing"
@@ -28,9 +29,12 @@ type Gateways struct {
 }
 
 // pushTimeout bounds one push; maxAnswer bounds what is read of the answer.
+// maxAhead is how far a gateway can be ahead of a database that was restored from
+// a backup: an answer beyond is nonsense, and would use up the account's versions.
 const (
 	pushTimeout = 5 * time.Second
 	maxAnswer   = 64 << 10
+	maxAhead    = 1_000_000
 )
 
 // NewGatewayClient makes the HTTP client for pushes.
@@ -54,6 +58,10 @@ func (g *Gateways) Push(ctx context.Context, in PushInput) (struct{}, error) {
 	if err != nil {
 		return struct{}{}, err
 	}
+	// Since the push was asked for the gateway may have left the configuration.
+	if !slices.Contains(g.All, in.Gateway) {
+		return struct{}{}, nil
+	}
 	// Version 0 is what a gateway assumes of an account that it has not heard of.
 	if state.Version == 0 {
 		return struct{}{}, nil
@@ -63,7 +71,7 @@ func (g *Gateways) Push(ctx context.Context, in PushInput) (struct{}, error) {
 		return struct{}{}, fmt.Errorf("encode entitlement: %w", err)
 	}
 	held, err := g.put(ctx, in, body)
-	if err == nil && held < state.Version {
+	if err == nil && (held < state.Version || held > state.Version+maxAhead) {
 		err = fmt.Errorf("push entitlement: gateway holds version %d after a push of %d", held, state.Version)
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -74,9 +75,16 @@ type BankAnswerInput struct {
 	Expired bool `json:"expired,omitempty"`
 }
 
+// BankRecorded says how the purchase stands where the answer could not be recorded
+// as it was; empty if it could.
+type BankRecorded struct {
+	Otherwise models.PurchaseStatus `json:"otherwise,omitempty"`
+}
+
 // RecordBankAnswer stores what the bank said. The confirmation mail of an
-// approval goes into the outbox with it (R24).
-func (l *Ledger) RecordBankAnswer(ctx context.Context, in BankAnswerInput) (struct{}, error) {
+// approval goes into the outbox with it (R24). Money that does not fit the purchase
+// is put before a person (I3), and the purchase ends without it.
+func (l *Ledger) RecordBankAnswer(ctx context.Context, in BankAnswerInput) (BankRecorded, error) {
 	answer := ledger.BankAnswer{
 		State:           in.Payment.BankState(),
 		PaymentIntentID: in.Payment.PaymentIntentID,
@@ -90,11 +98,37 @@ func (l *Ledger) RecordBankAnswer(ctx context.Context, in BankAnswerInput) (stru
 		answer.DeclineCode = in.Payment.Code
 		answer.DeclineKnown = billing.DeclineFor(in.Payment.Code).Known
 	}
-	if err := l.Store.RecordBank(ctx, in.PurchaseID, answer); err != nil {
-		return struct{}{}, err
+	err := l.Store.RecordBank(ctx, in.PurchaseID, answer)
+	if errors.Is(err, ledger.ErrNotAsRecorded) {
+		return l.review(ctx, in.PurchaseID, answer)
+	}
+	if err != nil {
+		return BankRecorded{}, err
 	}
 	l.Wake()
-	return struct{}{}, nil
+	return BankRecorded{}, nil
+}
+
+// review puts an answer before a person that contradicts the purchase. A purchase
+// that is still pending ends: what was captured is not what it asked for.
+func (l *Ledger) review(ctx context.Context, purchaseID string, answer ledger.BankAnswer) (BankRecorded, error) {
+	p, err := l.Store.Purchase(ctx, purchaseID)
+	if err != nil {
+		return BankRecorded{}, err
+	}
+	err = l.Store.RaiseAlert(ctx, models.Alert{
+		Kind: models.AlertCaptureInReview, Subject: "purchase/" + p.ID, AccountID: &p.AccountID, RaisedAt: l.Now(),
+		Detail: fmt.Sprintf("Stripe says %s of %s with %d cents captured; the purchase is of %d cents and %s. Refund it or grant the credits.",
+			answer.State, answer.PaymentIntentID, answer.CapturedCents, p.AmountCents, p.Status),
+	})
+	if err != nil || p.Bank.Final() {
+		return BankRecorded{Otherwise: p.Status}, err
+	}
+	ending := ledger.BankAnswer{State: models.BankCanceled, At: answer.At}
+	if p.PaymentIntentID == nil {
+		ending.PaymentIntentID = answer.PaymentIntentID
+	}
+	return BankRecorded{Otherwise: models.PurchaseCanceled}, l.Store.RecordBank(ctx, purchaseID, ending)
 }
 
 // IssueInvoice issues the purchase's invoice.

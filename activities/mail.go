@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -31,6 +32,9 @@ const smtpTimeout = 10 * time.Second
 // of smtpURL (smtp://user:password@host:587, with STARTTLS where the server
 // offers it; smtps:// for TLS from the start).
 func NewMail(dir, smtpURL, from string) (*Mail, error) {
+	if err := mail.NewMsg().From(from); err != nil {
+		return nil, fmt.Errorf("MAIL_FROM: %w", err)
+	}
 	if dir != "" {
 		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return nil, fmt.Errorf("MAIL_DIR: %w", err)
@@ -38,12 +42,12 @@ func NewMail(dir, smtpURL, from string) (*Mail, error) {
 		return &Mail{from: from, dir: dir}, nil
 	}
 	address, err := url.Parse(smtpURL)
-	if err != nil || address.Hostname() == "" {
+	if err != nil || address.Hostname() == "" || (address.Scheme != "smtp" && address.Scheme != "smtps") {
 		return nil, fmt.Errorf("SMTP_URL: want smtp://user:password@host:port, or set MAIL_DIR to write mails to files")
 	}
 	options := []mail.Option{mail.WithTimeout(smtpTimeout), mail.WithTLSPolicy(mail.TLSOpportunistic)}
 	if address.Scheme == "smtps" {
-		options = append(options, mail.WithSSL(), mail.WithTLSPolicy(mail.TLSMandatory))
+		options = append(options, mail.WithSSLPort(false), mail.WithTLSPolicy(mail.TLSMandatory))
 	}
 	if port, err := strconv.Atoi(address.Port()); err == nil {
 		options = append(options, mail.WithPort(port))
@@ -91,10 +95,7 @@ func (m *Mail) send(ctx context.Context, id, to, subject, text string) error {
 	message.SetMessageIDWithValue(id + "@paystage")
 	message.SetBodyString(mail.TypeTextPlain, text)
 	if m.dir == "" {
-		if err := m.smtp.DialAndSendWithContext(ctx, message); err != nil {
-			return fmt.Errorf("mail %s: %w", id, err)
-		}
-		return nil
+		return undelivered(id, m.smtp.DialAndSendWithContext(ctx, message))
 	}
 	file := filepath.Join(m.dir, id+".eml")
 	if err := message.WriteToFile(file + ".part"); err != nil {
@@ -104,4 +105,17 @@ func (m *Mail) send(ctx context.Context, id, to, subject, text string) error {
 		return fmt.Errorf("mail %s: %w", id, err)
 	}
 	return nil
+}
+
+// undelivered is an error of a delivery without the recipient's address, which the
+// library's text names, and the server's answer in it too (I9).
+func undelivered(id string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var refused *mail.SendError
+	if errors.As(err, &refused) {
+		return fmt.Errorf("mail %s: %s: answer %d %s", id, refused.Reason, refused.ErrorCode(), refused.EnhancedStatusCode())
+	}
+	return fmt.Errorf("mail %s: %w", id, err)
 }

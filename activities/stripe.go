@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -34,6 +35,10 @@ const (
 	// PaymentRefused: Stripe refused the request itself, with Code.
 	PaymentRefused PaymentState = "refused"
 )
+
+// CodeIdempotency is the code of a request refused because its key was used before
+// with other parameters (F8).
+const CodeIdempotency = string(stripe.ErrorTypeIdempotency)
 
 // Payment is what Stripe says of a purchase's charge.
 type Payment struct {
@@ -147,22 +152,20 @@ func (s *Stripe) FindPayment(ctx context.Context, in FindInput) (Payment, error)
 // CancelInput names the payment to give up.
 type CancelInput struct {
 	PaymentIntentID string `json:"payment_intent_id"`
-	IdempotencyKey  string `json:"idempotency_key"`
 }
 
 // CancelPayment gives up a payment that waits for the customer, and answers how
 // the payment stands then: it may have been approved a moment before, in which
-// case the approval wins.
+// case the approval wins. It needs no key: a payment is canceled once.
 func (s *Stripe) CancelPayment(ctx context.Context, in CancelInput) (Payment, error) {
 	defer heartbeat(ctx)()
 	params := &stripe.PaymentIntentCancelParams{CancellationReason: stripe.String("abandoned")}
-	params.SetIdempotencyKey(in.IdempotencyKey)
 	params.Context = ctx
 	intent, err := s.API.PaymentIntents.Cancel(in.PaymentIntentID, params)
 	if err == nil {
 		return paymentOf(intent), nil
 	}
-	if meaningOf(err) != meaningRefused {
+	if meaningOf(err) == meaningLater {
 		return Payment{}, plain("cancel payment", err)
 	}
 	return s.FindPayment(ctx, FindInput{PaymentIntentID: in.PaymentIntentID})
@@ -186,10 +189,16 @@ func paymentOf(intent *stripe.PaymentIntent) Payment {
 	if !known {
 		state = PaymentUnknown
 	}
+	if state == PaymentDeclined && intent.LastPaymentError == nil {
+		// Nobody has said no: the bank may still be thinking about a confirmation
+		// whose answer we did not wait for (F5).
+		state = PaymentUnknown
+	}
 	payment := Payment{State: state, PaymentIntentID: intent.ID}
 	switch state {
 	case PaymentApproved:
-		payment.CapturedCents = intent.AmountReceived
+		// Captured by itself, a payment that succeeded is captured whole.
+		payment.CapturedCents = cmp.Or(intent.AmountReceived, intent.Amount)
 	case PaymentDeclined:
 		payment.Code = declineCode(intent.LastPaymentError)
 	}
@@ -211,8 +220,6 @@ const noReason = "no_reason_given"
 // declineCode is the bank's code, or Stripe's own where the bank gave none.
 func declineCode(e *stripe.Error) string {
 	switch {
-	case e == nil:
-		return noReason
 	case e.DeclineCode != "":
 		return string(e.DeclineCode)
 	case e.Code != "":

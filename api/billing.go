@@ -51,6 +51,11 @@ func (s *Server) getBilling(ctx context.Context, in *accountInput) (*billingOutp
 	if _, err := s.account(ctx, in.ID); err != nil {
 		return nil, err
 	}
+	// Before the balance: a purchase that ends in between shows in both, not in none.
+	pending, err := s.Store.PendingPurchases(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
 	balance, err := s.Store.Balance(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -60,10 +65,6 @@ func (s *Server) getBilling(ctx context.Context, in *accountInput) (*billingOutp
 		return nil, err
 	}
 	tier, entitlement, err := s.tierOf(ctx, balance)
-	if err != nil {
-		return nil, err
-	}
-	pending, err := s.Store.PendingPurchases(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}

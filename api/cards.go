@@ -12,6 +12,8 @@ import (
 	"github.com/stripe/stripe-go/v76"
 )
 
+const codeInvalidMethod = "invalid_payment_method"
+
 // Card is the account's card as callers see it.
 type Card struct {
 	PaymentMethod  string         `json:"payment_method"`
@@ -33,7 +35,7 @@ type TaxID struct {
 type putCardInput struct {
 	ID   string `path:"id"`
 	Body struct {
-		PaymentMethod  string      `json:"payment_method" minLength:"1" maxLength:"255" doc:"A Stripe PaymentMethod id; never a card number." example:"pm_card_visa"`
+		PaymentMethod  string      `json:"payment_method" minLength:"1" maxLength:"255" pattern:"^[A-Za-z0-9_]+$" patternDescription:"an id of Stripe" doc:"A Stripe PaymentMethod id; never a card number." example:"pm_card_visa"`
 		BillingAddress cardAddress `json:"billing_address"`
 		TaxID          *TaxID      `json:"tax_id,omitempty"`
 	}
@@ -105,8 +107,9 @@ func (s *Server) acceptableCard(ctx context.Context, id string) (*stripe.Payment
 	return method, billing.CheckCard(string(method.Card.Brand), string(method.Card.Funding))
 }
 
-// customerOf is the account's customer at Stripe, made with its first card. The
-// key is the account's, so that a repeat finds the same customer.
+// customerOf is the account's customer at Stripe, made with its first card. Two
+// requests at once may make two: the first one noted is used, and a spare customer
+// holds nothing. A key would have Stripe repeat a failure for a day.
 func (s *Server) customerOf(ctx context.Context, account models.Account) (string, error) {
 	if account.StripeCustomerID != nil {
 		return *account.StripeCustomerID, nil
@@ -116,7 +119,6 @@ func (s *Server) customerOf(ctx context.Context, account models.Account) (string
 		Name:     stripe.String(account.Name),
 		Metadata: map[string]string{activities.MetadataAccount: account.ID},
 	}
-	params.SetIdempotencyKey("account/" + account.ID)
 	params.Context = ctx
 	customer, err := s.Stripe.Customers.New(params)
 	if err != nil {
@@ -138,7 +140,8 @@ func (s *Server) attach(ctx context.Context, method, customer string) (*stripe.P
 // cardProblem is what an error of Stripe about a card tells the caller.
 func cardProblem(operation string, err error) error {
 	var e *stripe.Error
-	if !errors.As(err, &e) || e.HTTPStatusCode >= http.StatusInternalServerError || e.HTTPStatusCode == http.StatusTooManyRequests {
+	if !errors.As(err, &e) || e.HTTPStatusCode >= http.StatusInternalServerError || e.HTTPStatusCode == http.StatusTooManyRequests ||
+		e.HTTPStatusCode == http.StatusConflict {
 		return problem(http.StatusServiceUnavailable, "stripe_unavailable",
 			"Stripe does not answer just now. Nothing was changed; repeat the request in a moment.")
 	}
@@ -153,7 +156,7 @@ func cardProblem(operation string, err error) error {
 	if e.HTTPStatusCode == http.StatusUnauthorized || e.HTTPStatusCode == http.StatusForbidden {
 		return fmt.Errorf("%s: Stripe refuses our key (request %s)", operation, e.RequestID)
 	}
-	return problem(http.StatusUnprocessableEntity, "invalid_payment_method",
+	return problem(http.StatusUnprocessableEntity, codeInvalidMethod,
 		"Stripe does not know this payment method, or it belongs to another customer. Make a new one with Stripe.js and send its id.")
 }
 

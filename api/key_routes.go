@@ -76,8 +76,11 @@ func (s *Server) keyRoutes(api huma.API) {
 	})
 	route(s, api, huma.Operation{
 		OperationID: "revoke-key", Method: http.MethodDelete, Path: "/v1/keys/{id}", Summary: "Revoke a role key, at once", Tags: []string{"Keys"},
-		DefaultStatus: http.StatusOK,
+		DefaultStatus: http.StatusOK, Errors: []int{http.StatusNotFound},
 	}, admin, func(ctx context.Context, in *keyInput) (*keyOutput, error) {
+		if !isKeyID(in.ID) {
+			return nil, notFound("The key")
+		}
 		key, err := s.Store.RevokeRoleKey(ctx, in.ID, s.Now())
 		if err != nil {
 			return nil, named("The key", err)

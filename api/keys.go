@@ -18,7 +18,11 @@ import (
 	"github.com/paystage/paystage/models"
 )
 
-const bearer = "role key"
+const (
+	bearer = "role key"
+	// keyIDBytes is the length of a key's id, which is written in hexadecimal.
+	keyIDBytes = 8
+)
 
 // NewRoleKey makes a key for a role. The text is what its holder sends, and is
 // shown this once: ps_<role>_<id>_<secret>.
@@ -27,7 +31,7 @@ func NewRoleKey(role models.Role, name string, at time.Time) (models.RoleKey, st
 		return models.RoleKey{}, "", problem(http.StatusUnprocessableEntity, "invalid_role",
 			fmt.Sprintf("There is no role %q. The roles are %s.", role, roleNames()))
 	}
-	var id [8]byte
+	var id [keyIDBytes]byte
 	var secret [32]byte
 	rand.Read(id[:]) // never fails
 	rand.Read(secret[:])
@@ -49,10 +53,16 @@ func roleNames() string {
 // keyIDOf reads the id out of a key's text, "" if it has not the form of one.
 func keyIDOf(text string) string {
 	parts := strings.Split(text, "_")
-	if len(parts) != 4 || parts[0] != "ps" {
+	if len(parts) != 4 || parts[0] != "ps" || !isKeyID(parts[2]) {
 		return ""
 	}
 	return parts[2]
+}
+
+// isKeyID says whether a text has the form of a key's id.
+func isKeyID(text string) bool {
+	id, err := hex.DecodeString(text)
+	return err == nil && len(id) == keyIDBytes
 }
 
 type callerKey struct{}
@@ -92,7 +102,7 @@ func joinRoles(roles []models.Role) string {
 }
 
 // authenticate finds the key of an Authorization header. The hash is compared in
-// constant time, and an unknown id is answered like a wrong secret.
+// constant time, and an unknown id goes the way of a wrong secret.
 func (s *Server) authenticate(ctx context.Context, header string) (models.RoleKey, error) {
 	unknown := problem(http.StatusUnauthorized, "invalid_key",
 		"Send a valid key as `Authorization: Bearer KEY`. This one is missing, unknown or revoked.")
@@ -102,10 +112,7 @@ func (s *Server) authenticate(ctx context.Context, header string) (models.RoleKe
 		return models.RoleKey{}, unknown
 	}
 	key, err := s.Store.RoleKey(ctx, id)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return models.RoleKey{}, unknown
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return models.RoleKey{}, err
 	}
 	hash := sha256.Sum256([]byte(text))

@@ -68,7 +68,8 @@ func humaProblem(status int, message string, errs ...error) huma.StatusError {
 // formProblems names the fields whose errors have a code and a sentence of their own.
 var formProblems = []struct{ field, code, sentence string }{
 	{"amount_cents", billing.CodeInvalidAmount, "amount_cents must be a whole number of cents, such as 2500 for $25.00."},
-	{"Idempotency-Key", "idempotency_key_required", "Send an Idempotency-Key header of 1 to 255 characters: one key for one purchase, the same when you repeat it."},
+	{"Idempotency-Key", "idempotency_key_required", "Send an Idempotency-Key header of 1 to 200 ASCII characters: one key for one purchase or grant, the same when you repeat it."},
+	{"payment_method", codeInvalidMethod, "payment_method must be the id of a Stripe PaymentMethod, such as pm_1Q2w3E4r. Make one with Stripe.js; never send a card number."},
 	{"purchased_at", "invalid_time", "purchased_at must be a time with its zone, such as 2026-11-03T14:05:00-08:00."},
 	{"reason", "reason_required", "Say why, in reason: it goes into the audit log."},
 }
@@ -83,7 +84,7 @@ func formProblem(status int, fields []FieldError) (code, sentence string) {
 	}
 	switch {
 	case status == http.StatusRequestEntityTooLarge:
-		return "body_too_large", fmt.Sprintf("The body is larger than %d bytes. Send only what the route asks for.", maxBody)
+		return "body_too_large", "The body is larger than this route takes. Send only what it asks for."
 	case status == http.StatusBadRequest:
 		return "malformed_request", "The request cannot be read: the body must be one JSON object."
 	case status == http.StatusUnsupportedMediaType:

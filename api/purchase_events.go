@@ -51,8 +51,8 @@ type purchaseStream struct {
 }
 
 // follow sends the purchase whenever what callers see of it changes: its row, or
-// its becoming slow or overdue as time goes by. It ends with the purchase, or when
-// the client does not take what is sent.
+// its becoming slow or overdue as time goes by. It ends with the purchase, when the
+// client does not take what is sent, or when the watch takes nobody any more.
 func (st *purchaseStream) follow(ctx context.Context, p models.Purchase) {
 	for {
 		if err := st.send(ctx, p); err != nil || p.Ended() {
@@ -64,9 +64,10 @@ func (st *purchaseStream) follow(ctx context.Context, p models.Purchase) {
 			pause = min(pause, at.Sub(now))
 		}
 		waiting, cancel := context.WithTimeout(ctx, pause)
-		st.server.watch.next(waiting, p.ID, p.Revision)
+		changed := st.server.watch.next(waiting, p.ID, p.Revision)
+		turnedAway := !changed && waiting.Err() == nil
 		cancel()
-		if ctx.Err() != nil || st.server.watch.closed() {
+		if ctx.Err() != nil || turnedAway {
 			return
 		}
 		newest, err := st.server.Store.Purchase(ctx, p.ID)

@@ -31,7 +31,7 @@ const (
 
 type createPurchaseInput struct {
 	AccountID      string `path:"id"`
-	IdempotencyKey string `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"255" doc:"One key for one purchase, for ever."`
+	IdempotencyKey string `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"255" pattern:"^[ -~]+$" patternDescription:"printable ASCII" doc:"One key for one purchase, for ever."`
 	Prefer         string `header:"Prefer" doc:"wait=N: answer within N seconds, at most 60."`
 	Body           struct {
 		AmountCents int64 `json:"amount_cents" doc:"Whole cents; from 500." example:"2500"`
@@ -55,7 +55,7 @@ func (s *Server) purchaseRoutes(api huma.API) {
 		Description:   "201 when the purchase has ended, 202 while it is pending.",
 		DefaultStatus: http.StatusCreated,
 		Responses:     map[string]*huma.Response{"202": {Description: "Pending"}},
-		Errors:        []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
+		Errors:        []int{http.StatusNotFound, http.StatusConflict},
 	}, []models.Role{models.RoleCheckout}, s.createPurchase)
 	route(s, api, huma.Operation{
 		OperationID: "get-purchase", Method: http.MethodGet, Path: "/v1/purchases/{id}", Tags: []string{"Purchases"},
@@ -92,14 +92,11 @@ func (s *Server) createPurchase(ctx context.Context, in *createPurchaseInput) (*
 	if err := pathID("The account", in.AccountID); err != nil {
 		return nil, err
 	}
-	if err := billing.CheckPurchaseAmount(in.Body.AmountCents, s.MaxPurchaseCents); err != nil {
-		return nil, err
-	}
 	id, err := newID()
 	if err != nil {
 		return nil, err
 	}
-	purchase, created, err := s.Store.CreatePurchase(ctx, ledger.NewPurchase{
+	purchase, created, err := s.storePurchase(ctx, ledger.NewPurchase{
 		ID: id, AccountID: in.AccountID, IdempotencyKey: in.IdempotencyKey, Origin: models.OriginCheckout,
 		AmountCents: in.Body.AmountCents, At: s.Now(), StartWithin: startWithin,
 	})
@@ -119,6 +116,20 @@ func (s *Server) createPurchase(ctx context.Context, in *createPurchaseInput) (*
 		status = http.StatusCreated
 	}
 	return &purchaseOutput{Status: status, Body: view}, err
+}
+
+// storePurchase stores a purchase of an amount that the rules allow. For a key that
+// is known they are not asked: what was accepted once stays accepted (R19).
+func (s *Server) storePurchase(ctx context.Context, n ledger.NewPurchase) (models.Purchase, bool, error) {
+	refusal := billing.CheckPurchaseAmount(n.AmountCents, s.MaxPurchaseCents)
+	if refusal == nil {
+		return s.Store.CreatePurchase(ctx, n)
+	}
+	purchase, err := s.Store.PurchaseOfKey(ctx, n)
+	if errors.Is(err, ledger.ErrNotFound) {
+		err = refusal
+	}
+	return purchase, false, err
 }
 
 // whyNoPurchase tells an account without a card from one that does not exist.
@@ -178,7 +189,7 @@ func waitOf(prefer string) time.Duration {
 		if !strings.EqualFold(strings.TrimSpace(name), "wait") {
 			continue
 		}
-		seconds, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 16)
+		seconds, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 32)
 		if err == nil {
 			return min(time.Duration(seconds)*time.Second, maxWait)
 		}

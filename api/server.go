@@ -75,6 +75,11 @@ func New(ctx context.Context, o Options) *Server {
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
+// bodyErrors are what a body can be refused with before it is acted upon.
+var bodyErrors = []int{
+	http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity,
+}
+
 // route registers an operation for the callers with one of the roles. With none
 // it is open to all.
 func route[In, Out any](s *Server, api huma.API, op huma.Operation, roles []models.Role, handle func(context.Context, *In) (*Out, error)) {
@@ -87,8 +92,15 @@ func route[In, Out any](s *Server, api huma.API, op huma.Operation, roles []mode
 		op.Middlewares = huma.Middlewares{s.authorize(api, roles)}
 		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
 	}
+	if op.Method == http.MethodPost || op.Method == http.MethodPut {
+		op.Errors = append(op.Errors, bodyErrors...)
+	}
 	huma.Register(api, op, func(ctx context.Context, in *In) (*Out, error) {
-		out, err := handle(ctx, in)
+		var out *Out
+		err := checkText(in)
+		if err == nil {
+			out, err = handle(ctx, in)
+		}
 		if err == nil {
 			return out, nil
 		}

@@ -41,7 +41,7 @@ func (s *Server) supportRoutes(api huma.API) {
 
 type grantInput struct {
 	ID             string `path:"id"`
-	IdempotencyKey string `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"200" doc:"One key for one grant, for ever."`
+	IdempotencyKey string `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"200" pattern:"^[ -~]+$" patternDescription:"printable ASCII" doc:"One key for one grant, for ever."`
 	Body           struct {
 		AmountCents int64  `json:"amount_cents" minimum:"1" maximum:"100000000" doc:"Whole cents." example:"500"`
 		Reason      string `json:"reason" minLength:"1" maxLength:"2000" doc:"Why; for the audit log."`
@@ -59,22 +59,25 @@ type grantOutput struct{ Body Grant }
 
 // grantCredits grants free credits (R4). They pay for usage and count to no tier.
 func (s *Server) grantCredits(ctx context.Context, in *grantInput) (*grantOutput, error) {
-	if _, err := s.account(ctx, in.ID); err != nil {
+	account, err := s.account(ctx, in.ID)
+	if err != nil {
 		return nil, err
 	}
 	amount, err := money.FromCents(in.Body.AmountCents)
 	if err != nil {
 		return nil, err
 	}
-	entry := s.audit(ctx, "grant_credits", in.ID, "account/"+in.ID, in.Body.Reason)
+	entry := s.audit(ctx, "grant_credits", account.ID, "account/"+account.ID, in.Body.Reason)
 	if entry.Detail, err = json.Marshal(map[string]any{"amount_cents": in.Body.AmountCents}); err != nil {
 		return nil, err
 	}
-	posted, err := s.Store.GrantFreeCredits(ctx, "grant/"+in.ID+"/"+in.IdempotencyKey, in.ID, int64(amount), entry)
+	// The account's own id, however the path spells it: a key is for one grant.
+	key := "grant/" + account.ID + "/" + in.IdempotencyKey
+	posted, err := s.Store.GrantFreeCredits(ctx, key, account.ID, int64(amount), entry)
 	if err != nil {
 		return nil, err
 	}
-	balance, err := s.Store.Balance(ctx, in.ID)
+	balance, err := s.Store.Balance(ctx, account.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -136,6 +136,9 @@ func (s *Server) tiersOf(ctx context.Context, accountID string) (before, after S
 // sync does it, with its audit entry, in one transaction; the outbox then wakes
 // the propagation, and the purchase too if it is still going.
 func (s *Server) sync(ctx context.Context, p models.Purchase, evidence Evidence, reason string, out *TierSync) error {
+	if evidence.Verified && p.Ended() && !evidence.Credited {
+		return s.reviewCapture(ctx, p, evidence)
+	}
 	if !evidence.Verified {
 		return problem(http.StatusConflict, "payment_not_verified",
 			"Stripe does not hold the money of this purchase (payment "+evidence.State+"), so no tier was pushed. Run it with dry_run to see the evidence.")
@@ -153,4 +156,18 @@ func (s *Server) sync(ctx context.Context, p models.Purchase, evidence Evidence,
 	}
 	out.Pushed = true
 	return nil
+}
+
+// reviewCapture refuses to sync a purchase that ended without the money that Stripe
+// holds for it, and puts that before a person (I3).
+func (s *Server) reviewCapture(ctx context.Context, p models.Purchase, evidence Evidence) error {
+	detail := "Stripe holds the money of " + evidence.PaymentIntent + ", but the purchase ended as " + string(p.Status) +
+		" without credit. Refund it or grant the credits."
+	err := s.Store.RaiseAlert(ctx, models.Alert{
+		Kind: models.AlertCaptureInReview, Subject: "purchase/" + p.ID, AccountID: &p.AccountID, Detail: detail, RaisedAt: s.Now(),
+	})
+	if err != nil {
+		return err
+	}
+	return problem(http.StatusConflict, "capture_in_review", detail)
 }

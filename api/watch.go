@@ -43,8 +43,8 @@ func newWatch(ctx context.Context, store *ledger.Ledger, log *slog.Logger) *watc
 }
 
 // next waits until the purchase has a revision newer than the one given, or ctx
-// or the front door ends. It says whether there is one; too many waiting at once
-// is no.
+// or the front door ends. It says whether there is one. A no before ctx has ended
+// turns the request away: the front door is closing, or too many wait at once.
 func (w *watch) next(ctx context.Context, purchaseID string, revision int64) bool {
 	me := &watcher{purchaseID: purchaseID, revision: revision, changed: make(chan struct{})}
 	w.mu.Lock()
@@ -68,16 +68,6 @@ func (w *watch) next(ctx context.Context, purchaseID string, revision int64) boo
 	defer w.mu.Unlock()
 	delete(w.watchers, me)
 	return false
-}
-
-// closed says whether the front door is closing.
-func (w *watch) closed() bool {
-	select {
-	case <-w.closing:
-		return true
-	default:
-		return false
-	}
 }
 
 // run looks after the watchers until ctx ends. Without any it sleeps.

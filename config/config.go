@@ -9,7 +9,9 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
+	"reflect"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -62,58 +64,114 @@ type Serve struct {
 
 // LoadWorker reads the worker's configuration.
 func LoadWorker() (Worker, error) {
-	c, err := env.ParseAs[Worker]()
-	if err != nil {
-		return Worker{}, fmt.Errorf("configuration: %w", err)
-	}
-	if err := c.Common.check(); err != nil {
+	c, err := parse[Worker]()
+	if err := together(err, c.Common.check(), c.checkKeys(), c.checkMail(),
+		checkURL("PAYSTAGE_RETURN_URL", c.ReturnURL), checkListen("WORKER_LISTEN", c.Listen)); err != nil {
 		return Worker{}, err
 	}
 	if c.ReturnURL == "" {
 		c.ReturnURL = c.URL + "/return"
-	}
-	if (c.MailDir == "") == (c.SMTPURL == "") {
-		return Worker{}, errors.New("configuration: set one of MAIL_DIR (mails as files) and SMTP_URL (mails by a server)")
 	}
 	return c, nil
 }
 
 // LoadServe reads the front door's configuration.
 func LoadServe() (Serve, error) {
-	c, err := env.ParseAs[Serve]()
-	if err != nil {
-		return Serve{}, fmt.Errorf("configuration: %w", err)
-	}
-	if err := c.Common.check(); err != nil {
-		return Serve{}, err
-	}
-	if c.Listen == "" {
-		address, _ := url.Parse(c.URL) // check has parsed it
+	c, err := parse[Serve]()
+	commonErr := c.Common.check()
+	if address, err := url.Parse(c.URL); err == nil && c.Listen == "" {
 		c.Listen = address.Host
 	}
+	if err := together(err, commonErr, c.checkSecrets(), checkListen("PAYSTAGE_LISTEN", c.Listen)); err != nil {
+		return Serve{}, err
+	}
 	return c, nil
+}
+
+// parse reads the variables of T. What could be read is there beside an error too,
+// so that all that is wrong can be told at once.
+func parse[T any]() (T, error) {
+	c, err := env.ParseAs[T]()
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return c, err
+	}
+	for i, err := range all.Errors {
+		var wrong env.ParseError // names the field of T
+		if !errors.As(err, &wrong) {
+			continue
+		}
+		if field, found := reflect.TypeFor[T]().FieldByName(wrong.Name); found {
+			name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
+			all.Errors[i] = fmt.Errorf("%s: %w", name, wrong.Err)
+		}
+	}
+	return c, errors.Join(all.Errors...)
+}
+
+// together is all the errors as one, nil if there are none.
+func together(errs ...error) error {
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	return nil
 }
 
 // check looks at what can be seen to be wrong, and brings addresses into the one
 // form in which they are compared and stored.
 func (c *Common) check() error {
 	c.URL = strings.TrimSuffix(c.URL, "/")
-	if err := checkURL("PAYSTAGE_URL", c.URL); err != nil {
-		return err
-	}
+	errs := []error{checkURL("PAYSTAGE_URL", c.URL), checkURL("STRIPE_API_BASE", c.StripeAPIBase)}
 	for i, gateway := range c.GatewayURLs {
 		c.GatewayURLs[i] = strings.TrimSuffix(strings.TrimSpace(gateway), "/")
-		if err := checkURL("PAYSTAGE_GATEWAY_URLS", c.GatewayURLs[i]); err != nil {
-			return err
+		if c.GatewayURLs[i] == "" {
+			errs = append(errs, errors.New("PAYSTAGE_GATEWAY_URLS: one of the addresses is empty"))
+		}
+		errs = append(errs, checkURL("PAYSTAGE_GATEWAY_URLS", c.GatewayURLs[i]))
+	}
+	return errors.Join(errs...)
+}
+
+func (w Worker) checkKeys() error {
+	if w.GatewaySigningKeys == "" {
+		return nil // told as missing
+	}
+	_, err := w.Keyring()
+	return err
+}
+
+func (w Worker) checkMail() error {
+	if (w.MailDir == "") == (w.SMTPURL == "") {
+		return errors.New("set one of MAIL_DIR (mails as files) and SMTP_URL (mails by a server)")
+	}
+	return nil
+}
+
+// checkSecrets refuses an empty secret, such as behind a comma at the end: anybody
+// can sign with that one (F15).
+func (s Serve) checkSecrets() error {
+	for i, secret := range s.WebhookSecrets {
+		s.WebhookSecrets[i] = strings.TrimSpace(secret)
+		if s.WebhookSecrets[i] == "" {
+			return errors.New("STRIPE_WEBHOOK_SECRET: one of the secrets is empty")
 		}
 	}
 	return nil
 }
 
+// checkURL looks at an address if there is one.
 func checkURL(name, value string) error {
 	u, err := url.Parse(value)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return fmt.Errorf("configuration: %s: %q is not a URL such as http://127.0.0.1:8080", name, value)
+	if value != "" && (err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "") {
+		return fmt.Errorf("%s: %q is not a URL such as http://127.0.0.1:8080", name, value)
+	}
+	return nil
+}
+
+// checkListen looks at what to listen on if there is something.
+func checkListen(name, value string) error {
+	if _, _, err := net.SplitHostPort(value); value != "" && err != nil {
+		return fmt.Errorf("%s: %q is not host:port, such as 127.0.0.1:8080", name, value)
 	}
 	return nil
 }

@@ -48,10 +48,10 @@ func (l *Ledger) Balance(ctx context.Context, accountID string) (models.Balance,
 	return balance, wrap("read balance", err)
 }
 
-// PastDue is the sum of the account's past due invoices in micro-dollars (R6).
+// PastDue is the sum of the account's unpaid invoices in micro-dollars (R6).
 func (l *Ledger) PastDue(ctx context.Context, accountID string) (int64, error) {
 	return value[int64](ctx, l, "read past due", `
-		select coalesce(sum(total_micros), 0)::bigint from invoices where account_id = $1 and status = 'past_due'`, accountID)
+		select coalesce(sum(total_micros), 0)::bigint from invoices where account_id = $1 and status in ('open', 'past_due')`, accountID)
 }
 
 // maxInvoices bounds a list of invoices.

@@ -39,24 +39,41 @@ func (l *Ledger) ResolveAlert(ctx context.Context, id int64, audit models.AuditE
 		select id, kind, subject, account_id::text, detail, raised_at, resolved_at from resolved`, args...)
 }
 
+// How long a bank may let a purchase wait before somebody looks why: for the
+// customer's answer a little longer than they have, for a charge in processing
+// longer than the day that some territories take.
+const (
+	actionPatience     = 75 * time.Minute
+	processingPatience = 30 * time.Hour
+)
+
 // SweepStuckPurchases raises an alert for every purchase that has been going for
 // longer than patience: since the bank approved (R18), or since it was made
-// while nobody knows what the bank says (R20). The work itself goes on. It
-// answers how many alerts are new.
+// while nobody knows what the bank says (R20). A bank that was asked or is
+// processing is given longer. The work itself goes on. Alerts of purchases that
+// have ended are resolved. It answers how many alerts are new.
 func (l *Ledger) SweepStuckPurchases(ctx context.Context, now time.Time, patience time.Duration) (int64, error) {
 	return l.exec(ctx, "sweep stuck purchases", `
+		with over as (
+			update alerts a set resolved_at = $1
+			  from purchases p
+			 where a.resolved_at is null and a.kind in ('purchase_overdue', 'bank_unknown')
+			   and a.account_id = p.account_id and a.subject = 'purchase/' || p.id and p.status <> 'pending')
 		insert into alerts (kind, subject, account_id, detail, raised_at)
 		select case when bank = 'approved' then 'purchase_overdue' else 'bank_unknown' end,
 		       'purchase/' || id, account_id,
-		       case when bank <> 'approved' then 'The bank''s answer is not known yet. Stripe is asked until it is; nothing is charged again.'
+		       case when bank = 'waiting' then 'Not started: no worker has taken it up. Nothing was charged.'
+		            when bank <> 'approved' then 'The bank''s answer is not known yet. Stripe is asked until it is; nothing is charged again.'
 		            when invoice_ended_at is null then 'Paid, but the invoice stage is not done.'
 		            when balance_ended_at is null then 'Paid, but the balance stage is not done.'
 		            else 'Paid and credited, but not every gateway has acknowledged the tier.' end,
 		       $1
 		  from purchases
 		 where status = 'pending' and created_at <= $1::timestamptz - $2::interval
-		   and (bank in ('waiting', 'charging', 'unknown') or bank_ended_at <= $1::timestamptz - $2::interval)
-		on conflict (kind, subject) where resolved_at is null do nothing`, now, patience)
+		   and (bank in ('waiting', 'charging', 'unknown') or bank_ended_at <= $1::timestamptz - $2::interval
+		        or bank = 'requires_action' and created_at <= $1::timestamptz - $3::interval
+		        or bank = 'processing' and created_at <= $1::timestamptz - $4::interval)
+		on conflict (kind, subject) where resolved_at is null do nothing`, now, patience, actionPatience, processingPatience)
 }
 
 // RestartPending puts up to limit pending purchases, made before the given time

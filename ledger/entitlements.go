@@ -51,10 +51,28 @@ func (l *Ledger) RequestPropagation(ctx context.Context, accountID string) error
 	return err
 }
 
+// maxLagging bounds how many accounts one sweep has pushed again.
+const maxLagging = 1000
+
+// RequestLagging has the entitlements pushed that some gateway of gateways does not
+// hold: of a gateway that is new, or where the word to push was lost (I6).
+func (l *Ledger) RequestLagging(ctx context.Context, gateways []string) (int64, error) {
+	return value[int64](ctx, l, "request lagging entitlements", `
+		with lagging as materialized (
+			select e.account_id from entitlements e
+			 where e.version > 0 and exists (
+				select from unnest($1::text[]) as g (gateway)
+				  left join gateway_acks a on a.account_id = e.account_id and a.gateway = g.gateway
+				 where coalesce(a.version, 0) < e.version)
+			 limit $2),
+		put as materialized (select outbox_put('propagate', account_id::text) from lagging)
+		select count(*) from put`, gateways, maxLagging)
+}
+
 // ForceSync brings the account's entitlement to the tier that its spend has
 // earned and has it pushed to every gateway, acknowledged before or not (R23).
-// With purchaseID that purchase is made to look again as well. All of it and the
-// audit entry are one transaction.
+// Unless purchaseID is "" that purchase is made to look again as well. All of it
+// and the audit entry are one transaction.
 func (l *Ledger) ForceSync(ctx context.Context, accountID, purchaseID string, tiers []int64, audit models.AuditEntry) error {
 	_, err := conflictsAgain(ctx, func() (struct{}, error) {
 		return struct{}{}, pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
@@ -65,7 +83,7 @@ func (l *Ledger) ForceSync(ctx context.Context, accountID, purchaseID string, ti
 				return err
 			}
 			if _, err := tx.Exec(ctx, `
-				select outbox_put('payment_changed', id::text) from purchases where id = $1 and status = 'pending'`, purchaseID); err != nil {
+				select outbox_put('payment_changed', id::text) from purchases where id = $1 and status = 'pending'`, orNull(purchaseID)); err != nil {
 				return err
 			}
 			_, err := tx.Exec(ctx, insertAudit, auditArgs(audit)...)

@@ -23,6 +23,11 @@ var (
 	ErrIdempotencyMismatch = errors.New("idempotency key was used for something else")
 	// ErrInsufficientCredits: the posting would take credits below zero (R51).
 	ErrInsufficientCredits = errors.New("not enough credits")
+	// ErrNotAsRecorded: the bank's answer contradicts what is settled of the
+	// purchase. No repeat will help; a person must look.
+	ErrNotAsRecorded = errors.New("contradicts what is settled")
+	// ErrUnavailable: the database cannot be reached.
+	ErrUnavailable = errors.New("database unavailable")
 )
 
 // statementTimeout bounds every statement, so that a stuck lock becomes an error
@@ -141,6 +146,9 @@ var meanings = map[string]error{
 	"ledger_key_same_contents":         ErrIdempotencyMismatch,
 	"free_credits_never_negative":      ErrInsufficientCredits,
 	"purchased_credits_never_negative": ErrInsufficientCredits,
+	"purchases_approved_is_captured":   ErrNotAsRecorded,
+	"purchases_settled_stays":          ErrNotAsRecorded,
+	"purchases_end_once":               ErrNotAsRecorded,
 }
 
 func wrap(operation string, err error) error {
@@ -156,8 +164,12 @@ func wrap(operation string, err error) error {
 			return fmt.Errorf("%s: %w", operation, ErrNotFound)
 		}
 		if meaning, ok := meanings[pg.ConstraintName]; ok {
-			return fmt.Errorf("%s: %w", operation, meaning)
+			return fmt.Errorf("%s: %w: %w", operation, meaning, err)
 		}
+	}
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		return fmt.Errorf("%s: %w: %w", operation, ErrUnavailable, err)
 	}
 	return fmt.Errorf("%s: %w", operation, err)
 }

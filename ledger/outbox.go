@@ -29,32 +29,44 @@ type Message struct {
 	Attempts int32
 }
 
-// ClaimMessages takes up to limit due messages for the time of the lease. Those
-// that are neither delivered nor given back by then are due again, so that a
-// relay that dies loses nothing.
-func (l *Ledger) ClaimMessages(ctx context.Context, limit int, lease time.Duration) ([]Message, error) {
+// Lane is messages that go to one place. A place that is slow holds up its lane and
+// no other.
+type Lane string
+
+// The lanes.
+const (
+	LaneWorkflows Lane = "workflows"
+	LaneMail      Lane = "mail"
+)
+
+// ClaimMessages takes up to limit due messages of the lanes, of all lanes if none
+// is named, for the time of the lease. Those that are neither delivered nor given
+// back by then are due again, so that a relay that dies loses nothing.
+func (l *Ledger) ClaimMessages(ctx context.Context, limit int, lease time.Duration, lanes ...Lane) ([]Message, error) {
 	return many[Message](ctx, l, "claim outbox messages", `
 		update outbox o set due_at = clock_timestamp() + $2::interval, attempts = o.attempts + 1
 		  from (select id from outbox where due_at <= clock_timestamp()
+		           and ($3::text[] is null or case when kind like 'mail\_%' then 'mail' else 'workflows' end = any($3))
 		         order by due_at, id limit $1 for update skip locked) due
 		 where o.id = due.id
-		returning o.id, o.kind, o.subject, o.revision, o.attempts`, limit, lease)
+		returning o.id, o.kind, o.subject, o.revision, o.attempts`, limit, lease, lanes)
 }
 
 // MessageDelivered takes a message out of the outbox, unless it was asked for
-// again since it was claimed: then it is due at once.
+// again since it was claimed: then it stays, due when that asked for it.
 func (l *Ledger) MessageDelivered(ctx context.Context, m Message) error {
 	_, err := l.exec(ctx, "take message out of outbox", `
-		with gone as (delete from outbox where id = $1 and revision = $2 returning id)
-		update outbox set due_at = clock_timestamp(), attempts = 0
-		 where id = $1 and revision <> $2 and not exists (select from gone)`, m.ID, m.Revision)
+		with gone as (delete from outbox where id = $1 and revision = $2)
+		update outbox set attempts = 0 where id = $1 and revision <> $2`, m.ID, m.Revision)
 	return err
 }
 
-// MessageFailed gives a message back, due after the delay.
+// MessageFailed gives a message back, due after the delay, or at once if it was
+// asked for again since it was claimed.
 func (l *Ledger) MessageFailed(ctx context.Context, m Message, reason string, delay time.Duration) error {
 	_, err := l.exec(ctx, "give message back to outbox", `
-		update outbox set due_at = clock_timestamp() + $2::interval, last_error = left($3, $4) where id = $1`,
-		m.ID, delay, reason, maxErrorLength)
+		update outbox set due_at = case when revision = $5 then clock_timestamp() + $2::interval else due_at end,
+		       last_error = left($3, $4) where id = $1`,
+		m.ID, delay, reason, maxErrorLength, m.Revision)
 	return err
 }

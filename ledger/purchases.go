@@ -46,15 +46,22 @@ func (l *Ledger) CreatePurchase(ctx context.Context, n NewPurchase) (purchase mo
 	if !errors.Is(err, ErrNotFound) {
 		return purchase, err == nil, err
 	}
-	purchase, err = one[models.Purchase](ctx, l, "read purchase by key",
+	purchase, err = l.PurchaseOfKey(ctx, n)
+	return purchase, false, err
+}
+
+// PurchaseOfKey answers the purchase that was made under n's key with n's amount;
+// with another it is ErrIdempotencyMismatch, and ErrNotFound if there is none.
+func (l *Ledger) PurchaseOfKey(ctx context.Context, n NewPurchase) (models.Purchase, error) {
+	purchase, err := one[models.Purchase](ctx, l, "read purchase by key",
 		`select `+purchaseColumns+` from purchases where account_id = $1 and idempotency_key = $2`, n.AccountID, n.IdempotencyKey)
 	if err != nil {
-		return models.Purchase{}, false, err
+		return models.Purchase{}, err
 	}
 	if purchase.AmountCents != n.AmountCents || purchase.Origin != n.Origin {
-		return models.Purchase{}, false, fmt.Errorf("create purchase: %w", ErrIdempotencyMismatch)
+		return models.Purchase{}, fmt.Errorf("read purchase by key: %w", ErrIdempotencyMismatch)
 	}
-	return purchase, false, nil
+	return purchase, nil
 }
 
 // Purchase reads a purchase.
@@ -88,13 +95,14 @@ func (l *Ledger) PurchaseRevisions(ctx context.Context, ids []string) ([]Purchas
 const maxCandidates = 20
 
 // PurchasesNear lists purchases of the accounts with that email, made within
-// the window around at, nearest first (R23).
+// the window around at (R23): those that may have been paid before those that
+// ended without it, and of each the nearest first.
 func (l *Ledger) PurchasesNear(ctx context.Context, email string, at time.Time, window time.Duration) ([]models.Purchase, error) {
 	return many[models.Purchase](ctx, l, "find purchases by email and time", `
 		select `+purchaseColumns+` from purchases
 		 where account_id in (select id from accounts where lower(email) = lower($1))
 		   and created_at between $2::timestamptz - $3::interval and $2::timestamptz + $3::interval
-		 order by abs(extract(epoch from created_at - $2::timestamptz)), id
+		 order by status in ('declined', 'canceled', 'expired'), abs(extract(epoch from created_at - $2::timestamptz)), id
 		 limit $4`, email, at, window, maxCandidates)
 }
 
@@ -149,10 +157,10 @@ func (l *Ledger) RecordBank(ctx context.Context, id string, a BankAnswer) error 
 		return err
 	}
 	if held.Bank != a.State {
-		return fmt.Errorf("record bank answer: purchase %s is %s already, not %s", id, held.Bank, a.State)
+		return fmt.Errorf("record bank answer: purchase %s is %s already, not %s: %w", id, held.Bank, a.State, ErrNotAsRecorded)
 	}
 	if a.State == models.BankApproved && *held.PaymentIntentID != a.PaymentIntentID {
-		return fmt.Errorf("record bank answer: purchase %s is paid by %s already, not %s", id, *held.PaymentIntentID, a.PaymentIntentID)
+		return fmt.Errorf("record bank answer: purchase %s is paid by %s already, not %s: %w", id, *held.PaymentIntentID, a.PaymentIntentID, ErrNotAsRecorded)
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 -- +goose Up
 
--- Whoever buys credits. Personal data stands here and nowhere else but in cards.
+-- Whoever buys credits. Personal data stands here and in cards.
 create table accounts (
     id                 uuid primary key,
     email              text        not null check (email ~ '^[^@\s]+@[^@\s]+$' and length(email) <= 320),
@@ -45,7 +45,7 @@ create table role_keys (
     revoked_at  timestamptz
 );
 
--- What support, finance and admins did, why, and who they were (R52).
+-- What support and finance did, why, and who they were (R52).
 create table audit_log (
     id         bigint generated always as identity primary key,
     at         timestamptz not null,

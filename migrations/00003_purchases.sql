@@ -258,10 +258,11 @@ begin
     if p.id is null or p_type not like 'payment\_intent.%' then
         return true;
     end if;
-    if p.status in ('declined', 'canceled', 'expired') and p_type = 'payment_intent.succeeded' then
+    if p_type = 'payment_intent.succeeded'
+       and (p.status in ('declined', 'canceled', 'expired') or p.bank = 'approved' and p_object is distinct from p.payment_intent_id) then
         insert into alerts (kind, subject, account_id, detail, raised_at)
         values ('capture_in_review', 'purchase/' || p.id, p.account_id,
-                format('Stripe reports %s as paid, but the purchase ended as %s. Refund it or grant the credits.', p_object, p.status), p_at)
+                format('Stripe reports %s as paid, but the purchase is %s without it. Refund it or grant the credits.', p_object, p.status), p_at)
         on conflict (kind, subject) where resolved_at is null do nothing;
     elsif p.bank in ('processing', 'requires_action', 'unknown') then
         perform outbox_put('payment_changed', p.id::text);
@@ -403,7 +404,9 @@ begin
         return false;
     end if;
     update purchases set tier_ended_at = p_at, status = 'completed' where id = p.id;
-    update alerts set resolved_at = p_at where subject = 'purchase/' || p.id and resolved_at is null;
+    -- A capture in review is settled by a person alone.
+    update alerts set resolved_at = p_at
+     where subject = 'purchase/' || p.id and kind <> 'capture_in_review' and resolved_at is null;
     return true;
 end
 $$;

@@ -25,6 +25,13 @@ var files embed.FS
 // by their content.
 func Files() embed.FS { return files }
 
+// While another process migrates, its lock is asked for this often, for five
+// minutes in all.
+const (
+	lockProbeSeconds = 1
+	lockProbes       = 300
+)
+
 // Up brings the database at databaseURL to the newest schema. It is safe to run
 // from several processes at once: an advisory lock lets one of them do it.
 func Up(ctx context.Context, databaseURL string) error {
@@ -33,7 +40,7 @@ func Up(ctx context.Context, databaseURL string) error {
 		return fmt.Errorf("open database: %w", err)
 	}
 	defer db.Close()
-	locker, err := lock.NewPostgresSessionLocker()
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockProbeSeconds, lockProbes))
 	if err != nil {
 		return fmt.Errorf("prepare migration lock: %w", err)
 	}

@@ -4,27 +4,27 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/paystage/paystage/activities"
 	"github.com/paystage/paystage/ledger"
 	"github.com/paystage/paystage/workflows"
 	"go.temporal.io/sdk/client"
-	"golang.org/x/sync/errgroup"
 )
 
 const (
 	// poll is how often the outbox is looked at when nobody says that there is
 	// news: what other processes write is seen that soon.
 	poll = 25 * time.Millisecond
-	// batch bounds how many messages one look takes, parallel how many are on
-	// their way at once.
-	batch    = 200
-	parallel = 16
-	// lease is how long a claimed message is this relay's; delivery bounds a
-	// delivery to well within it.
-	lease    = 30 * time.Second
-	delivery = 10 * time.Second
+	// parallel bounds how many messages of a lane are on their way at once. No more
+	// are claimed than can be delivered now, so that no lease runs out in a queue.
+	parallel = 32
+	// lease is how long a claimed message is this relay's; delivery and noteWithin
+	// bound a delivery and the note of it to well within it.
+	lease      = 30 * time.Second
+	delivery   = 10 * time.Second
+	noteWithin = 5 * time.Second
 	// afterTrouble is the pause after the database could not be read.
 	afterTrouble = time.Second
 )
@@ -36,67 +36,106 @@ type Relay struct {
 	Queues   workflows.Queues
 	Mail     *activities.Mail
 	Log      *slog.Logger
-	news     chan struct{}
+	// Gateways are the base URLs of the gateways that must hold an entitlement.
+	Gateways []string
+	lanes    []*lane
+}
+
+// lane delivers the messages that go to one place.
+type lane struct {
+	name ledger.Lane
+	// news has a token when the lane is to be looked at; slots one for each
+	// delivery under way.
+	news  chan struct{}
+	slots chan struct{}
 }
 
 // New makes a relay. Its Wake may be called before Run.
 func New(store *ledger.Ledger, temporal client.Client, queues workflows.Queues, mail *activities.Mail, log *slog.Logger) *Relay {
-	return &Relay{Store: store, Temporal: temporal, Queues: queues, Mail: mail, Log: log, news: make(chan struct{}, 1)}
+	r := &Relay{Store: store, Temporal: temporal, Queues: queues, Mail: mail, Log: log}
+	for _, name := range []ledger.Lane{ledger.LaneWorkflows, ledger.LaneMail} {
+		r.lanes = append(r.lanes, &lane{name: name, news: make(chan struct{}, 1), slots: make(chan struct{}, parallel)})
+	}
+	return r
 }
 
 // Wake has the outbox looked at now. It never blocks.
 func (r *Relay) Wake() {
+	for _, l := range r.lanes {
+		l.wake()
+	}
+}
+
+func (l *lane) wake() {
 	select {
-	case r.news <- struct{}{}:
+	case l.news <- struct{}{}:
 	default:
 	}
 }
 
-// Run delivers until ctx ends.
+// Run delivers until ctx ends, and what is under way then to its end.
 func (r *Relay) Run(ctx context.Context) {
+	var lanes sync.WaitGroup
+	for _, l := range r.lanes {
+		lanes.Go(func() { r.runLane(ctx, l) })
+	}
+	lanes.Wait()
+}
+
+func (r *Relay) runLane(ctx context.Context, l *lane) {
 	ticker := time.NewTicker(poll)
 	defer ticker.Stop()
+	var underway sync.WaitGroup
+	defer underway.Wait()
 	for ctx.Err() == nil {
-		delivered, err := r.deliverDue(ctx)
-		if err != nil && ctx.Err() == nil {
-			r.Log.Error("outbox not drained", "error", err)
+		if err := r.deliverDue(ctx, l, &underway); err != nil && ctx.Err() == nil {
+			r.Log.Error("outbox not drained", "lane", l.name, "error", err)
 			pause(ctx, afterTrouble)
-			continue
-		}
-		if delivered == batch {
-			continue
 		}
 		select {
 		case <-ctx.Done():
-		case <-r.news:
+		case <-l.news:
 		case <-ticker.C:
 		}
 	}
 }
 
-// deliverDue takes a batch of due messages and delivers them side by side. One
-// that fails comes back later and keeps none of the others.
-func (r *Relay) deliverDue(ctx context.Context) (int, error) {
-	messages, err := r.Store.ClaimMessages(ctx, batch, lease)
-	if err != nil {
-		return 0, err
+// deliverDue claims as many due messages as the lane has room for and sets out to
+// deliver them side by side. One that is slow or fails keeps none of the others.
+func (r *Relay) deliverDue(ctx context.Context, l *lane, underway *sync.WaitGroup) error {
+	room := cap(l.slots) - len(l.slots)
+	if room == 0 {
+		return nil
 	}
-	var group errgroup.Group
-	group.SetLimit(parallel)
+	messages, err := r.Store.ClaimMessages(ctx, room, lease, l.name)
 	for _, m := range messages {
-		group.Go(func() error { return r.handle(ctx, m) })
+		l.slots <- struct{}{}
+		underway.Go(func() {
+			if err := r.handle(ctx, m); err != nil {
+				r.Log.Error("outbox message not noted", "kind", m.Kind, "subject", m.Subject, "error", err)
+			}
+			<-l.slots
+			if len(messages) == room {
+				l.wake()
+			}
+		})
 	}
-	return len(messages), group.Wait()
+	return err
 }
 
 func (r *Relay) handle(ctx context.Context, m ledger.Message) error {
 	limited, cancel := context.WithTimeout(ctx, delivery)
 	defer cancel()
-	if err := r.deliver(limited, m); err != nil {
+	err := r.deliver(limited, m)
+	// A relay that is told to stop gives back what it could not deliver, so that
+	// nobody has to wait until the lease is over.
+	noting, noted := context.WithTimeout(context.WithoutCancel(ctx), noteWithin)
+	defer noted()
+	if err != nil {
 		r.Log.Warn("outbox message not delivered", "kind", m.Kind, "subject", m.Subject, "attempt", m.Attempts, "error", err)
-		return r.Store.MessageFailed(ctx, m, err.Error(), backoff(m.Attempts))
+		return r.Store.MessageFailed(noting, m, err.Error(), backoff(m.Attempts))
 	}
-	return r.Store.MessageDelivered(ctx, m)
+	return r.Store.MessageDelivered(noting, m)
 }
 
 // deliver does what a message asks for. Each way is safe to repeat.

@@ -11,7 +11,8 @@ const (
 	// alertEvery is how often stuck purchases are looked for.
 	alertEvery = 15 * time.Second
 	// restartEvery is how often pending purchases are started again, those that
-	// are older than restartAfter, a page of them at a time.
+	// are older than restartAfter, a page of them at a time, and entitlements
+	// pushed again that a gateway lacks.
 	restartEvery = 5 * time.Minute
 	restartAfter = 5 * time.Minute
 	restartPage  = 1000
@@ -30,6 +31,7 @@ func (r *Relay) Sweep(ctx context.Context, now func() time.Time) {
 			r.RaiseAlerts(ctx, now())
 		case <-restarts.C:
 			r.restartPending(ctx, now())
+			r.pushLagging(ctx)
 		}
 	}
 }
@@ -59,5 +61,17 @@ func (r *Relay) restartPending(ctx context.Context, now time.Time) {
 			return
 		}
 		after = last
+	}
+}
+
+// pushLagging has the entitlements pushed that a gateway lacks.
+func (r *Relay) pushLagging(ctx context.Context) {
+	lagging, err := r.Store.RequestLagging(ctx, r.Gateways)
+	if err != nil {
+		r.Log.Error("lagging entitlements not looked for", "error", err)
+		return
+	}
+	if lagging > 0 {
+		r.Log.Warn("entitlements are behind at some gateway", "accounts", lagging)
 	}
 }

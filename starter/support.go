@@ -61,7 +61,7 @@ func showSync(cmd *cobra.Command, r api.TierSync) error {
 	fmt.Fprintf(&b, "Purchase %s, made %s: %s\n", r.Purchase.ID, r.Purchase.CreatedAt.Format(time.RFC3339), r.Purchase.Status)
 	fmt.Fprintf(&b, "Stripe: payment %s is %s, %d cents captured; verified: %t, credited: %t\n",
 		r.Evidence.PaymentIntent, r.Evidence.State, r.Evidence.CapturedCents, r.Evidence.Verified, r.Evidence.Credited)
-	fmt.Fprintf(&b, "Tier: %s, was to be %s\n", r.TierAfter.Name, r.TierBefore.Name)
+	fmt.Fprintf(&b, "Tier: %s by the money paid; the gateways were told %s\n", r.TierAfter.Name, r.TierBefore.Name)
 	if len(r.Candidates) > 0 {
 		fmt.Fprintf(&b, "Other purchases near that time: %s\n", strings.Join(r.Candidates, ", "))
 	}

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"time"
-
-	"github.com/paystage/paystage/ledger"
 )
 
 // serveHealth answers /healthz and /readyz at listen until ctx ends. Without an
 // address it only waits.
-func serveHealth(ctx context.Context, listen string, store *ledger.Ledger) error {
+func serveHealth(ctx context.Context, listen string, ready func(context.Context) bool) error {
 	if listen == "" {
 		<-ctx.Done()
 		return nil
@@ -20,8 +18,8 @@ func serveHealth(ctx context.Context, listen string, store *ledger.Ledger) error
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if store.Ping(r.Context()) != nil {
-			http.Error(w, "database does not answer", http.StatusServiceUnavailable)
+		if !ready(r.Context()) {
+			http.Error(w, "Temporal or the database does not answer", http.StatusServiceUnavailable)
 			return
 		}
 		w.WriteHeader(http.StatusOK)

@@ -20,7 +20,7 @@ func main() {
 	settings, err := config.LoadWorker()
 	if err != nil {
 		log.Error(err.Error())
-		os.Exit(2)
+		os.Exit(1)
 	}
 	if err := run(ctx, settings, wiring{}, log); err != nil {
 		log.Error("worker failed", "error", err)

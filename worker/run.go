@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/paystage/paystage/activities"
@@ -58,6 +59,7 @@ func run(ctx context.Context, settings config.Worker, w wiring, log *slog.Logger
 	defer temporal.Close()
 
 	outbox := relay.New(store, temporal, w.queues, mail, log)
+	outbox.Gateways = settings.GatewayURLs
 	stripe := activities.NewStripeClient(settings.StripeAPIBase, settings.StripeSecretKey)
 	work := acts{
 		ledger:   &activities.Ledger{Store: store, Gateways: settings.GatewayURLs, Wake: outbox.Wake, Now: now},
@@ -68,24 +70,39 @@ func run(ctx context.Context, settings config.Worker, w wiring, log *slog.Logger
 			All: settings.GatewayURLs, Wake: outbox.Wake, Now: now,
 		},
 	}
-	stopWorkers, err := startWorkers(ctx, temporal, w, work, log)
-	if err != nil || stopWorkers == nil {
-		return err
-	}
-	defer stopWorkers()
-	return runBeside(ctx, settings.Listen, store, outbox, log)
+	return runAll(ctx, settings.Listen, parts{store, temporal, outbox, w, work, log})
 }
 
-// runBeside drains the outbox, sweeps and answers health checks until ctx ends.
-func runBeside(ctx context.Context, listen string, store *ledger.Ledger, outbox *relay.Relay, log *slog.Logger) error {
+// parts are what a worker runs.
+type parts struct {
+	store    *ledger.Ledger
+	temporal client.Client
+	outbox   *relay.Relay
+	wiring   wiring
+	work     acts
+	log      *slog.Logger
+}
+
+// runAll runs everything until ctx ends. What does not need Temporal does not wait
+// for it: mails go out and alerts are raised while it is down.
+func runAll(ctx context.Context, listen string, p parts) error {
 	ctx, stop := context.WithCancel(ctx)
-	var beside sync.WaitGroup
-	beside.Go(func() { outbox.Run(ctx) })
-	beside.Go(func() { outbox.Sweep(ctx, now) })
-	log.Info("worker ready")
-	err := serveHealth(ctx, listen, store)
+	defer stop()
+	var ready atomic.Bool
+	var all sync.WaitGroup
+	all.Go(func() { p.outbox.Run(ctx) })
+	all.Go(func() { p.outbox.Sweep(ctx, now) })
+	all.Go(func() {
+		if stopWorkers := startWorkers(ctx, p); stopWorkers != nil {
+			ready.Store(true)
+			p.log.Info("worker ready")
+			<-ctx.Done()
+			stopWorkers()
+		}
+	})
+	err := serveHealth(ctx, listen, func(ctx context.Context) bool { return ready.Load() && p.store.Ping(ctx) == nil })
 	stop()
-	beside.Wait()
+	all.Wait()
 	return err
 }
 
@@ -99,20 +116,20 @@ type acts struct {
 
 // startWorkers starts the two workers, one a task queue, waiting for Temporal as
 // long as it takes. A nil stop means that ctx ended first.
-func startWorkers(ctx context.Context, temporal client.Client, w wiring, a acts, log *slog.Logger) (stop func(), err error) {
+func startWorkers(ctx context.Context, p parts) (stop func()) {
 	for {
-		purchases, pushes := newWorkers(temporal, w, a)
+		purchases, pushes := newWorkers(p.temporal, p.wiring, p.work)
 		err := purchases.Start()
 		if err == nil {
 			if err = pushes.Start(); err == nil {
-				return func() { purchases.Stop(); pushes.Stop() }, nil
+				return func() { purchases.Stop(); pushes.Stop() }
 			}
 			purchases.Stop()
 		}
-		log.Warn("Temporal not reached yet", "error", err)
+		p.log.Warn("Temporal not reached yet", "error", err)
 		select {
 		case <-ctx.Done():
-			return nil, nil
+			return nil
 		case <-time.After(startRetry):
 		}
 	}

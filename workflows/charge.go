@@ -39,6 +39,11 @@ type charge struct {
 	intent string
 	// refused: Stripe will not take the request, so it is not sent again.
 	refused bool
+	// mayBeThere: a charge was sent and nobody knows what became of it, so that not
+	// finding it proves nothing yet.
+	mayBeThere bool
+	// late: the time to answer is over, and the payment was given up.
+	late bool
 	// noted is the state that the database shows.
 	noted activities.PaymentState
 }
@@ -69,7 +74,8 @@ func (c *charge) settle(ctx workflow.Context) (activities.BankAnswerInput, error
 		}
 		pause = min(max(2*pause, looking[state].first), looking[state].last)
 		waitFor(ctx, c.changed, pause)
-		if state == activities.PaymentRequiresAction && workflow.Now(ctx).Sub(since) >= actionWindow {
+		if c.outOfTime(ctx, state, since) {
+			c.late = true
 			payment, err = c.cancel(ctx)
 		} else {
 			payment, err = c.look(ctx)
@@ -85,19 +91,38 @@ func (c *charge) settle(ctx workflow.Context) (activities.BankAnswerInput, error
 // the certainty that nothing was ever charged.
 func (c *charge) final(ctx workflow.Context, payment activities.Payment) bool {
 	if payment.State == activities.PaymentAbsent {
-		return c.refused || !workflow.Now(ctx).Before(c.order.BankStartedAt.Add(certainlyAbsent))
+		return c.refused && !c.mayBeThere || c.certain(ctx)
 	}
 	return payment.BankState().Final()
 }
 
+// certain says whether so much time has gone by that no request is under way.
+func (c *charge) certain(ctx workflow.Context) bool {
+	return !workflow.Now(ctx).Before(c.order.BankStartedAt.Add(certainlyAbsent))
+}
+
+// outOfTime says whether a payment in that state since then is to be given up: the
+// customer did not answer, or Stripe left it in a state that leads nowhere.
+func (c *charge) outOfTime(ctx workflow.Context, state activities.PaymentState, since time.Time) bool {
+	switch state {
+	case activities.PaymentRequiresAction:
+		return workflow.Now(ctx).Sub(since) >= actionWindow
+	case activities.PaymentUnknown:
+		return c.intent != "" && c.certain(ctx)
+	}
+	return false
+}
+
+// answer is what to record. A payment that was given up because the customer did
+// not answer in time, and one that was never made, expire (R38).
 func (c *charge) answer(payment activities.Payment) activities.BankAnswerInput {
 	answer := activities.BankAnswerInput{PurchaseID: c.ref.PurchaseID, Payment: payment}
-	if payment.State != activities.PaymentAbsent {
-		return answer
-	}
-	if c.refused {
+	switch {
+	case payment.State == activities.PaymentCanceled:
+		answer.Expired = c.late
+	case payment.State == activities.PaymentAbsent && c.refused:
 		answer.Payment.State = activities.PaymentCanceled
-	} else {
+	case payment.State == activities.PaymentAbsent:
 		answer.Expired = true
 	}
 	return answer
@@ -143,12 +168,14 @@ func (c *charge) send(ctx workflow.Context) (activities.Payment, error) {
 		OffSession:     c.order.OffSession,
 	})
 	if isGivenUp(err) {
-		return activities.Payment{State: activities.PaymentUnknown}, nil
+		payment, err = activities.Payment{State: activities.PaymentUnknown}, nil
 	}
 	if err != nil || payment.State != activities.PaymentRefused {
+		c.mayBeThere = c.mayBeThere || payment.State == activities.PaymentUnknown
 		return c.seen(payment), err
 	}
-	c.refused = true
+	// A key that Stripe knows with other parameters tells of an earlier request.
+	c.refused, c.mayBeThere = true, c.mayBeThere || payment.Code == activities.CodeIdempotency
 	_, err = record(ctx, books.RaiseAlert, activities.AlertInput{
 		Kind:       models.AlertChargeRefused,
 		PurchaseID: c.ref.PurchaseID,
@@ -158,7 +185,7 @@ func (c *charge) send(ctx workflow.Context) (activities.Payment, error) {
 	if err != nil {
 		return payment, err
 	}
-	return c.find(ctx)
+	return c.look(ctx)
 }
 
 func (c *charge) find(ctx workflow.Context) (activities.Payment, error) {
@@ -172,7 +199,7 @@ func (c *charge) find(ctx workflow.Context) (activities.Payment, error) {
 }
 
 func (c *charge) cancel(ctx workflow.Context) (activities.Payment, error) {
-	payment, err := callOut(ctx, 0, stripe.CancelPayment, activities.CancelInput{PaymentIntentID: c.intent, IdempotencyKey: cancelKey(c.key)})
+	payment, err := callOut(ctx, 0, stripe.CancelPayment, activities.CancelInput{PaymentIntentID: c.intent})
 	return c.seen(payment), err
 }
 

@@ -47,15 +47,15 @@ func chargeKey(workflowID string, attempt int) string {
 	return fmt.Sprintf("%s/%d", workflowID, attempt)
 }
 
-func cancelKey(chargeKey string) string { return chargeKey + "/cancel" }
-
 // StartPurchase starts a purchase's workflow. It is not an error if it was
-// started before, running or ended: a purchase has one workflow for ever.
+// started before: one that runs or has done its work is left alone. One that was
+// terminated or failed before its work was done is started again, and goes on from
+// what the database says (I6).
 func StartPurchase(ctx context.Context, c client.Client, q Queues, purchaseID string) error {
 	_, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                       PurchaseWorkflowID(purchaseID),
 		TaskQueue:                q.Purchases,
-		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		WorkflowTaskTimeout:      workflowTaskTimeout,
 	}, Purchase, PurchaseInput{PurchaseID: purchaseID})

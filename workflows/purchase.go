@@ -61,10 +61,13 @@ func bankApproval(ctx workflow.Context, ref activities.PurchaseRef, order activi
 	if err != nil {
 		return "", err
 	}
-	if _, err := record(ctx, books.RecordBankAnswer, answer); err != nil {
+	recorded, err := record(ctx, books.RecordBankAnswer, answer)
+	if err != nil {
 		return "", err
 	}
 	switch {
+	case recorded.Otherwise != "":
+		return recorded.Otherwise, nil
 	case answer.Expired:
 		return models.PurchaseExpired, nil
 	case answer.Payment.State == activities.PaymentApproved:

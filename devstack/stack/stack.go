@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,6 +92,10 @@ func (s *Stack) prepare() (err error) {
 	}
 	for name, value := range s.given {
 		s.Env[name] = value
+	}
+	if s.given[StripeAPIBase] != "" {
+		s.Env[StripeSecretKey] = cmp.Or(s.Env[StripeSecretKey], s.secrets.StripeKey)
+		s.Env[StripeWebhookKey] = cmp.Or(s.Env[StripeWebhookKey], s.secrets.WebhookSecret)
 	}
 	if s.Env[SMTPURL] == "" {
 		s.Env[MailDir] = s.dir.State("mail")

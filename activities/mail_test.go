@@ -1,0 +1,221 @@
+package activities_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"mime"
+	"mime/quotedprintable"
+	"net"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/paystage/paystage/activities"
+	"github.com/paystage/paystage/models"
+)
+
+var (
+	ada      = models.Account{ID: "acc_1", Email: "ada@example.com", Name: "Zoë Ada"}
+	approved = models.Purchase{ID: "0198-1", AccountID: "acc_1", AmountCents: 2550}
+)
+
+// letter is a mail as its reader gets it.
+func letter(t *testing.T, text string) (header mail.Header, body string) {
+	t.Helper()
+	m, err := mail.ReadMessage(strings.NewReader(text))
+	done(t, err)
+	decoded, err := io.ReadAll(quotedprintable.NewReader(m.Body))
+	done(t, err)
+	return m.Header, string(decoded)
+}
+
+// R24: the confirmation says what was paid and how long the tier may take.
+func confirms(t *testing.T, text string) {
+	t.Helper()
+	header, body := letter(t, text)
+	to, err := header.AddressList("To")
+	done(t, err)
+	same(t, "to", to[0].Address, "ada@example.com")
+	from, err := header.AddressList("From")
+	done(t, err)
+	same(t, "from", from[0].Address, "billing@paystage.example")
+	subject, err := new(mime.WordDecoder).DecodeHeader(header.Get("Subject"))
+	done(t, err)
+	same(t, "subject", subject, "Your payment of $25.50 was approved")
+	same(t, "message id", header.Get("Message-ID"), "<purchase-0198-1-approved@paystage>")
+	for _, words := range []string{"Hello Zoë Ada,", "$25.50", "up to 15 minutes", "Purchase: 0198-1"} {
+		if !strings.Contains(body, words) {
+			t.Errorf("%q is not in %s", words, body)
+		}
+	}
+}
+
+func TestR24MailIntoFiles(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "made", "here")
+	m, err := activities.NewMail(dir, "", "billing@paystage.example")
+	done(t, err)
+	for range 2 { // a repeat is the same file
+		done(t, m.PurchaseApproved(t.Context(), ada, approved))
+	}
+	files, err := os.ReadDir(dir)
+	done(t, err)
+	same(t, "files", len(files), 1)
+	same(t, "file", files[0].Name(), "purchase-0198-1-approved.eml")
+	text, err := os.ReadFile(filepath.Join(dir, files[0].Name()))
+	done(t, err)
+	confirms(t, string(text))
+}
+
+func TestMailIntoAFolderThatIsGone(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "mail")
+	m, err := activities.NewMail(dir, "", "billing@paystage.example")
+	done(t, err)
+	done(t, os.Remove(dir))
+	if err := m.PurchaseApproved(t.Context(), ada, approved); err == nil {
+		t.Error("nothing was written, and nobody says so")
+	}
+}
+
+// postOffice is a mail server for one test.
+type postOffice struct {
+	address string
+	// refusal is its answer to a recipient; "" takes all.
+	refusal string
+
+	mu      sync.Mutex
+	letters []string
+}
+
+func newPostOffice(t *testing.T, refusal string) *postOffice {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	done(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	o := &postOffice{address: listener.Addr().String(), refusal: refusal}
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go o.serve(conn)
+		}
+	}()
+	return o
+}
+
+func (o *postOffice) serve(conn net.Conn) {
+	defer conn.Close()
+	lines := bufio.NewScanner(conn)
+	say := func(answer string) { _, _ = fmt.Fprintf(conn, "%s\r\n", answer) }
+	say("220 office.example")
+	for lines.Scan() {
+		command, _, _ := strings.Cut(strings.ToUpper(lines.Text()), " ")
+		switch {
+		case command == "EHLO":
+			say("250-office.example\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES")
+		case command == "RCPT" && o.refusal != "":
+			say(o.refusal)
+		case command == "DATA":
+			say("354 go on")
+			o.take(lines)
+			say("250 2.0.0 taken")
+		case command == "QUIT":
+			say("221 bye")
+			return
+		default:
+			say("250 ok")
+		}
+	}
+}
+
+func (o *postOffice) take(lines *bufio.Scanner) {
+	var text strings.Builder
+	for lines.Scan() && lines.Text() != "." {
+		text.WriteString(strings.TrimPrefix(lines.Text(), ".") + "\r\n")
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.letters = append(o.letters, text.String())
+}
+
+func TestR24MailByAServer(t *testing.T) {
+	t.Parallel()
+	office := newPostOffice(t, "")
+	m, err := activities.NewMail("", "smtp://"+office.address, "billing@paystage.example")
+	done(t, err)
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			if err := m.PurchaseApproved(t.Context(), ada, approved); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	same(t, "letters", len(office.letters), 8)
+	for _, text := range office.letters {
+		confirms(t, text)
+	}
+}
+
+// I9: a refusal says which mail and why, and not to whom: the error is logged and
+// kept in the outbox.
+func TestI9MailErrorsNameNobody(t *testing.T) {
+	t.Parallel()
+	office := newPostOffice(t, "550 5.1.1 <ada@example.com> is unknown here")
+	m, err := activities.NewMail("", "smtp://"+office.address, "billing@paystage.example")
+	done(t, err)
+	unwritable := ada
+	unwritable.Email = "ada@@example.com"
+	for _, c := range []struct {
+		to   models.Account
+		says []string
+	}{{ada, []string{"purchase-0198-1-approved", "550", "5.1.1"}}, {unwritable, []string{"purchase-0198-1-approved", "cannot be written to"}}} {
+		err := m.PurchaseApproved(t.Context(), c.to, approved)
+		if err == nil {
+			t.Fatal("no error")
+		}
+		if strings.Contains(err.Error(), "ada@") {
+			t.Errorf("it names the customer: %v", err)
+		}
+		for _, word := range c.says {
+			if !strings.Contains(err.Error(), word) {
+				t.Errorf("it does not say %q: %v", word, err)
+			}
+		}
+	}
+	closed, err := activities.NewMail("", "smtp://127.0.0.1:1", "billing@paystage.example")
+	done(t, err)
+	if err := closed.PurchaseApproved(t.Context(), ada, approved); err == nil || strings.Contains(err.Error(), "ada@") {
+		t.Errorf("without a server: %v", err)
+	}
+}
+
+func TestNewMailNamesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	done(t, os.WriteFile(file, nil, 0o600))
+	for name, c := range map[string]struct{ dir, url, from, names string }{
+		"NoHost":        {"", "smtp://", "a@b.example", "SMTP_URL"},
+		"NoScheme":      {"", "mail.example:587", "a@b.example", "SMTP_URL"},
+		"AnotherScheme": {"", "https://mail.example", "a@b.example", "SMTP_URL"},
+		"NotAURL":       {"", "smtp://user:pass word@%zz", "a@b.example", "SMTP_URL"},
+		"Neither":       {"", "", "a@b.example", "SMTP_URL"},
+		"PortOfNothing": {"", "smtp://mail.example:0", "a@b.example", "SMTP_URL"},
+		"NotAFolder":    {file, "", "a@b.example", "MAIL_DIR"},
+		"NoSender":      {"", "smtp://mail.example", "", "MAIL_FROM"},
+		"NotASender":    {t.TempDir(), "", "billing", "MAIL_FROM"},
+	} {
+		_, err := activities.NewMail(c.dir, c.url, c.from)
+		if err == nil || !strings.Contains(err.Error(), c.names) || strings.Contains(err.Error(), "pass word") {
+			t.Errorf("%s: got %v, want it to name %s", name, err, c.names)
+		}
+	}
+}
