@@ -12,7 +12,10 @@ import (
 )
 
 const (
-	emptyQueue = "bench-empty"
+	// localQueue runs eagerly, as the purchases' worker does; regularQueue sends
+	// every activity through its task queue.
+	localQueue   = "bench-local"
+	regularQueue = "bench-regular"
 	// pollers are as many as the purchases' worker has.
 	pollers = 8
 )
@@ -50,10 +53,11 @@ func withTimeouts(ctx workflow.Context) workflow.Context {
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{StartToCloseTimeout: time.Minute})
 }
 
-func startEmptyWorker(c client.Client) (stop func(), err error) {
-	w := worker.New(c, emptyQueue, worker.Options{
+func startEmptyWorker(c client.Client, queue string) (stop func(), err error) {
+	w := worker.New(c, queue, worker.Options{
 		MaxConcurrentWorkflowTaskPollers: pollers,
 		MaxConcurrentActivityTaskPollers: pollers,
+		DisableEagerActivities:           queue == regularQueue,
 	})
 	w.RegisterWorkflow(oneRegularFourLocal)
 	w.RegisterWorkflow(fiveRegular)
@@ -65,9 +69,9 @@ func startEmptyWorker(c client.Client) (stop func(), err error) {
 }
 
 // runEmpty runs one workflow to its end.
-func runEmpty(c client.Client, of func(workflow.Context) error) func(context.Context, int, int) error {
+func runEmpty(c client.Client, queue string, of func(workflow.Context) error) func(context.Context, int, int) error {
 	return func(ctx context.Context, _, _ int) error {
-		run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: uuid.NewString(), TaskQueue: emptyQueue}, of)
+		run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: uuid.NewString(), TaskQueue: queue}, of)
 		if err != nil {
 			return err
 		}

@@ -38,8 +38,9 @@ func rate(ctx context.Context, lasting time.Duration, work func(ctx context.Cont
 }
 
 // alternate measures several rates in turn, rounds times, so that what else the
-// machine does meets them alike, and answers the median of each.
-func alternate(rounds int, measures ...func() (float64, error)) ([]float64, error) {
+// machine does meets them alike, with a pause after each, and answers the median
+// of each.
+func alternate(ctx context.Context, rounds int, pause time.Duration, measures ...func() (float64, error)) ([]float64, error) {
 	rates := make([][]float64, len(measures))
 	for range rounds {
 		for i, measure := range measures {
@@ -48,6 +49,11 @@ func alternate(rounds int, measures ...func() (float64, error)) ([]float64, erro
 				return nil, err
 			}
 			rates[i] = append(rates[i], r)
+			select {
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-time.After(pause):
+			}
 		}
 	}
 	medians := make([]float64, len(measures))

@@ -44,7 +44,7 @@ func postings(ctx context.Context, env stack.Env) ([]result, error) {
 			return nil, err
 		}
 	}
-	rates, err := alternate(postingRounds,
+	rates, err := alternate(ctx, postingRounds, 0,
 		func() (float64, error) {
 			return rate(ctx, postingRound, func(ctx context.Context, client, _ int) error {
 				_, err := store.Post(ctx, ledger.Posting{

@@ -4,9 +4,9 @@ package billing
 const MessageCardNotAccepted = "We only accept credit or debit cards"
 
 // CheckCard refuses a card by Stripe's brand and funding (R39): Visa, Mastercard
-// or American Express, credit or debit. It is asked when a card is saved and
-// again before each charge, as Stripe may learn better in between. The error is
-// a [*Refusal] with code unsupported_card.
+// or American Express, credit or debit. It is asked when a card is saved, and
+// the database holds no other card, so that none is charged. The error is a
+// [*Refusal] with code unsupported_card.
 //
 // Funding "unknown" is accepted: Stripe says it where the bank has published
 // nothing about the card's number range, which is so for some ordinary credit

@@ -75,6 +75,6 @@ var declines = [...]declineRow{
 	{"testmode_decline", MessageUnsupportedCard, Never, false},
 	{"transaction_not_allowed", MessageRecurringPayments, Never, false},
 	{"try_again_later", MessageTryLater, BackOff, false},
-	{"unsupported_card", MessageUnsupportedCard, Never, false}, // our own, of CheckCard before a charge (R39)
+	{"unsupported_card", MessageUnsupportedCard, Never, false}, // our own, of CheckCard (R39)
 	{"withdrawal_count_limit_exceeded", MessageSpendingLimit, BackOff, false},
 }
