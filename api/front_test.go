@@ -64,6 +64,9 @@ type front struct {
 	keys     map[models.Role]string
 	// charger is what a worker would charge with.
 	charger *activities.Stripe
+	// stripeBase is where the double answers, maxCents the most for one purchase.
+	stripeBase string
+	maxCents   int64
 	// close ends the front door as a stop of the program does.
 	close context.CancelFunc
 }
@@ -80,7 +83,9 @@ func openWith(t *testing.T, temporal *mocks.Client) *front {
 	t.Helper()
 	// What a crash would lose is not what these tests are about.
 	address := testenv.Database(t) + "&synchronous_commit=off"
-	f := &front{t: t, temporal: temporal, clock: &clock{}, log: &buffer{}, keys: map[models.Role]string{}}
+	f := &front{
+		t: t, temporal: temporal, clock: &clock{}, log: &buffer{}, keys: map[models.Role]string{}, maxCents: billing.DefaultMaxPurchaseCents,
+	}
 	var err error
 	f.store, err = ledger.Open(t.Context(), address, maxConns)
 	done(t, err)
@@ -91,31 +96,33 @@ func openWith(t *testing.T, temporal *mocks.Client) *front {
 	for _, role := range models.Roles() {
 		f.keys[role] = f.newKey(role)
 	}
-	f.serve(f.openStripe())
+	f.openStripe()
+	f.serve()
 	return f
 }
 
-func (f *front) openStripe() (base string) {
+func (f *front) openStripe() {
 	f.t.Helper()
 	var err error
 	f.stripe, err = sim.New(sim.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	done(f.t, err)
 	web := httptest.NewServer(f.stripe)
 	f.t.Cleanup(func() { _ = f.stripe.Close(); web.Close() })
-	return web.URL
+	f.stripeBase = web.URL
 }
 
-func (f *front) serve(stripeBase string) {
+// serve starts the front door; called again, another one over the same database.
+func (f *front) serve() {
 	f.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	f.close = stop
-	client := activities.NewStripeClient(stripeBase, "sk_test_front")
+	client := activities.NewStripeClient(f.stripeBase, "sk_test_front")
 	f.charger = &activities.Stripe{API: client, ReturnURL: "http://shop.example/return"}
 	f.server = api.New(ctx, api.Options{
 		Store: f.store, Temporal: f.temporal, Queues: workflows.DefaultQueues(),
 		Stripe:         client,
 		WebhookSecrets: []string{webhookSecret, olderSecret}, Gateways: []string{gatewayA, gatewayB},
-		MaxPurchaseCents: billing.DefaultMaxPurchaseCents, Now: f.clock.now,
+		MaxPurchaseCents: f.maxCents, Now: f.clock.now,
 		Log: slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	web := httptest.NewServer(f.server)

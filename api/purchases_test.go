@@ -142,6 +142,27 @@ func TestSameKeyIsTheSamePurchase(t *testing.T) {
 	}
 }
 
+// R19: what was accepted under a key stays accepted, whatever the rules have become.
+func TestKeyOutlivesALowerMaximum(t *testing.T) {
+	f := open(t)
+	account := f.customer()
+	var first, again api.Purchase
+	f.post(account, "k1", twentyFive).into(202, &first)
+	f.maxCents = 1000
+	f.serve()
+	f.post(account, "k1", twentyFive).into(202, &again)
+	if again.ID != first.ID {
+		t.Errorf("the key answers %s, want %s", again.ID, first.ID)
+	}
+	before := f.snapshot()
+	f.post(account, "k1", object{"amount_cents": 2600}).refused(409, "idempotency_mismatch")
+	p := f.post(account, "k2", twentyFive).refused(422, "amount_too_large")
+	if !strings.Contains(p.Detail, "$10.00") {
+		t.Errorf("it says %s", p.Detail)
+	}
+	f.unchanged(before)
+}
+
 // F25: fifty clicks at once are one purchase, one row and one start.
 func TestF25FiftyPostsOfOneKey(t *testing.T) {
 	f := open(t)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/paystage/paystage/api"
+	"github.com/paystage/paystage/ledger"
 	"github.com/paystage/paystage/models"
 	"github.com/paystage/paystage/stripesim/sim"
 )
@@ -222,6 +223,47 @@ func TestTierSyncOfAnUnverifiedPayment(t *testing.T) {
 			}
 			f.unchanged(before)
 		})
+	}
+}
+
+// I3: Stripe holds money for a purchase that ended without it. No tier is pushed for
+// it; a person is told, once.
+func TestTierSyncOfACaptureThatWasNeverCredited(t *testing.T) {
+	f := open(t)
+	p := f.buy(f.customer(), 2500)
+	f.pay(p.ID)
+	f.begin(p.ID)
+	f.bankSays(p.ID, ledger.BankAnswer{State: models.BankCanceled})
+	outbox := f.snapshot()["outbox"]
+	for range 2 {
+		problem := f.sync(syncBody(p.CreatedAt, nil)).refused(409, "capture_in_review")
+		if !strings.Contains(problem.Detail, "Refund it") {
+			t.Errorf("it says %s", problem.Detail)
+		}
+	}
+	if got := scan[string](f, "select string_agg(kind || ' ' || subject, ',') from alerts"); got != "capture_in_review purchase/"+p.ID {
+		t.Errorf("the alerts are %s", got)
+	}
+	if f.snapshot()["outbox"] != outbox {
+		t.Error("somebody is told to push")
+	}
+	if out := f.synced(syncBody(p.CreatedAt, object{"dry_run": true})); !out.Evidence.Verified || out.Evidence.Credited {
+		t.Errorf("the evidence is %+v", out.Evidence)
+	}
+}
+
+// A purchase that may have been paid comes before a nearer one that was declined.
+func TestTierSyncPassesOverADeclinedPurchase(t *testing.T) {
+	f := open(t)
+	account := f.customer()
+	paid := f.paid(account, 2500)
+	f.clock.advance(time.Hour)
+	declined := f.buy(account, 2500)
+	f.begin(declined.ID)
+	f.bankSays(declined.ID, ledger.BankAnswer{State: models.BankDeclined, DeclineCode: "insufficient_funds", DeclineKnown: true})
+	out := f.synced(syncBody(declined.CreatedAt, object{"dry_run": true}))
+	if out.Purchase.ID != paid.ID || !slices.Equal(out.Candidates, []string{declined.ID}) {
+		t.Errorf("chose %s and named %v", out.Purchase.ID, out.Candidates)
 	}
 }
 

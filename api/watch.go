@@ -15,6 +15,8 @@ const (
 	lookEvery = 10 * time.Millisecond
 	// maxWatchers bounds how many requests may wait at once.
 	maxWatchers = 10_000
+	// afterTrouble is the pause after the database could not be read.
+	afterTrouble = time.Second
 )
 
 // watch tells waiting requests when their purchase changes. It asks the database
@@ -84,10 +86,14 @@ func (w *watch) run(ctx context.Context) {
 			continue
 		}
 		revisions, err := w.store.PurchaseRevisions(ctx, ids)
+		w.tell(revisions)
 		if err != nil && ctx.Err() == nil {
 			w.log.Warn("waiting requests not served", "error", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(afterTrouble):
+			}
 		}
-		w.tell(revisions)
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -70,7 +72,7 @@ func run(ctx context.Context, settings config.Worker, w wiring, log *slog.Logger
 			All: settings.GatewayURLs, Wake: outbox.Wake, Now: now,
 		},
 	}
-	return runAll(ctx, settings.Listen, parts{store, temporal, outbox, w, work, log})
+	return runAll(ctx, settings.Listen, parts{store: store, temporal: temporal, outbox: outbox, wiring: w, work: work, log: log})
 }
 
 // parts are what a worker runs.
@@ -81,13 +83,16 @@ type parts struct {
 	wiring   wiring
 	work     acts
 	log      *slog.Logger
+	// fatal ends the worker when Temporal will not have it any more.
+	fatal func(error)
 }
 
 // runAll runs everything until ctx ends. What does not need Temporal does not wait
 // for it: mails go out and alerts are raised while it is down.
 func runAll(ctx context.Context, listen string, p parts) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	p.fatal = stop
 	var ready atomic.Bool
 	var all sync.WaitGroup
 	all.Go(func() { p.outbox.Run(ctx) })
@@ -101,8 +106,11 @@ func runAll(ctx context.Context, listen string, p parts) error {
 		}
 	})
 	err := serveHealth(ctx, listen, func(ctx context.Context) bool { return ready.Load() && p.store.Ping(ctx) == nil })
-	stop()
+	stop(err)
 	all.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
 	return err
 }
 
@@ -118,7 +126,7 @@ type acts struct {
 // long as it takes. A nil stop means that ctx ended first.
 func startWorkers(ctx context.Context, p parts) (stop func()) {
 	for {
-		purchases, pushes := newWorkers(p.temporal, p.wiring, p.work)
+		purchases, pushes := newWorkers(p)
 		err := purchases.Start()
 		if err == nil {
 			if err = pushes.Start(); err == nil {
@@ -135,12 +143,14 @@ func startWorkers(ctx context.Context, p parts) (stop func()) {
 	}
 }
 
-func newWorkers(temporal client.Client, w wiring, a acts) (purchases, pushes sdkworker.Worker) {
+func newWorkers(p parts) (purchases, pushes sdkworker.Worker) {
+	temporal, w, a := p.temporal, p.wiring, p.work
 	options := sdkworker.Options{
 		MaxConcurrentWorkflowTaskPollers: pollers,
 		MaxConcurrentActivityTaskPollers: pollers,
 		WorkerStopTimeout:                stopTimeout,
 		Interceptors:                     w.interceptors,
+		OnFatalError:                     func(err error) { p.fatal(fmt.Errorf("this worker is refused by Temporal: %w", err)) },
 	}
 	purchases = sdkworker.New(temporal, w.queues.Purchases, options)
 	purchases.RegisterWorkflow(workflows.Purchase)
