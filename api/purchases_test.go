@@ -280,10 +280,10 @@ func TestPreferWait(t *testing.T) {
 	}{
 		{"declined", "wait=20", decline, 201, "declined", 5 * time.Second},
 		{"declined, by default", "", decline, 201, "declined", 5 * time.Second},
-		{"completed", "respond-async, Wait=20", complete, 201, "completed", 5 * time.Second},
+		{"completed", "wait=20", complete, 201, "completed", 5 * time.Second},
 		{"asked", `wait="20"`, ask, 202, "pending", 5 * time.Second},
 		{"approved and then stuck", "wait=50", approve, 202, "pending", 10 * time.Second},
-		{"nothing happens", "wait=1", func(string) {}, 202, "pending", 5 * time.Second},
+		{"nothing happens", "respond-async, Wait=1", func(string) {}, 202, "pending", 5 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f.t = t
