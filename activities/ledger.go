@@ -41,7 +41,19 @@ type PurchaseOrder struct {
 	PaymentIntentID string                `json:"payment_intent_id,omitempty"`
 	// BankStartedAt is when the charge may first have been sent.
 	BankStartedAt time.Time `json:"bank_started_at"`
+	// Steps is the version of the steps that the workflow takes from here. It is
+	// written into the history with the order, so that a replay takes them again;
+	// a history from before it was has 0.
+	Steps int `json:"steps,omitempty"`
 }
+
+// The versions of a purchase's steps, each with what it changed.
+const (
+	// StepsLocalCharge: the first try of a charge is a local activity.
+	StepsLocalCharge = 1
+	// StepsNow is what a purchase that begins now goes by.
+	StepsNow = StepsLocalCharge
+)
 
 // BeginPurchase marks the bank stage as running and answers the order.
 func (l *Ledger) BeginPurchase(ctx context.Context, in PurchaseRef) (PurchaseOrder, error) {
@@ -57,6 +69,7 @@ func (l *Ledger) BeginPurchase(ctx context.Context, in PurchaseRef) (PurchaseOrd
 		OffSession:    p.Origin == models.OriginAutoRecharge,
 		Status:        p.Status,
 		Bank:          p.Bank,
+		Steps:         StepsNow,
 	}
 	if p.PaymentIntentID != nil {
 		order.PaymentIntentID = *p.PaymentIntentID

@@ -15,6 +15,8 @@ const (
 	// workflowTaskTimeout is how soon another worker takes over from one that died
 	// in the middle of a workflow's step.
 	workflowTaskTimeout = 5 * time.Second
+	// callTimeout bounds one try of a remote call.
+	callTimeout = 30 * time.Second
 	// recordPause is the longest pause between two tries of a step in the database.
 	// Each leaves half a dozen events, so that a history can outlast days of them.
 	recordPause = time.Minute
@@ -58,10 +60,22 @@ func callOut[In, Out any](ctx workflow.Context, within time.Duration, act func(c
 	return out, err
 }
 
+// tryOut tries a remote call once, as a local activity. One that takes long holds
+// up nothing: the SDK renews the workflow task until it is done.
+func tryOut[In, Out any](ctx workflow.Context, act func(context.Context, In) (Out, error), in In) (Out, error) {
+	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		StartToCloseTimeout: callTimeout,
+		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: 1},
+	})
+	var out Out
+	err := workflow.ExecuteLocalActivity(ctx, act, in).Get(ctx, &out)
+	return out, err
+}
+
 // start begins a remote call as a regular activity.
 func start[In, Out any](ctx workflow.Context, within time.Duration, act func(context.Context, In) (Out, error), in In) workflow.Future {
 	options := workflow.GetActivityOptions(ctx)
-	options.StartToCloseTimeout = 30 * time.Second
+	options.StartToCloseTimeout = callTimeout
 	options.ScheduleToCloseTimeout = within
 	options.HeartbeatTimeout = activities.HeartbeatTimeout
 	options.RetryPolicy = forever(30 * time.Second)

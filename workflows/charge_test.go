@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -32,6 +33,43 @@ func approvedAfter[In any](w *world, after time.Duration, before activities.Paym
 			return payment(before), nil
 		}
 		return payment(activities.PaymentApproved), nil
+	}
+}
+
+// The straight purchase is one workflow task: its charge is a local activity. What
+// that one try leaves open, regular tries with the same key settle.
+func TestTheFirstTryOfAChargeIsLocal(t *testing.T) {
+	for name, c := range map[string]struct {
+		steps, failures int
+		want            []bool
+	}{
+		"straight":                {activities.StepsLocalCharge, 0, []bool{true}},
+		"the local try fails":     {activities.StepsLocalCharge, 1, []bool{true, false}},
+		"and a regular one, too":  {activities.StepsLocalCharge, 2, []bool{true, false, false}},
+		"begun before that began": {activities.StepsLocalCharge - 1, 1, []bool{false, false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			order := w.order()
+			order.Steps = c.steps
+			w.opensWith(order)
+			on(w, stripe.Charge, func(n int, _ activities.ChargeInput) (activities.Payment, error) {
+				if n <= c.failures {
+					return activities.Payment{}, errOutage
+				}
+				return payment(activities.PaymentApproved), nil
+			})
+			w.purchase(models.PurchaseCompleted)
+			var local []bool
+			for _, call := range w.named("Charge") {
+				local = append(local, call.local)
+			}
+			if !slices.Equal(local, c.want) {
+				t.Errorf("tries were local %v, want %v", local, c.want)
+			}
+			w.wantSame("Charge", theCharge())
+			w.wantCalls("CreditBalance", 1)
+		})
 	}
 }
 

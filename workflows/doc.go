@@ -17,8 +17,10 @@
 // has acknowledged it.
 //
 // Steps in the database are local activities: they take a millisecond, and a
-// history entry costs more than that. Calls to Stripe and to gateways are regular
-// ones: they take long, are retried for long, and belong to queues of their own.
+// history entry costs more than that. So is the first try of a charge, which makes
+// the straight purchase one workflow task. Other calls to Stripe and to gateways are
+// regular ones: they take long, are retried for long, and belong to queues of their
+// own.
 //
 // Signals say "look again" and carry no state, so their order and number mean
 // nothing. Whatever decides is read from Stripe or from the database.

@@ -16,7 +16,7 @@ var inHistories = []string{
 	"account_id", "all", "amount_cents", "bank", "bank_started_at", "captured_cents", "charged_after", "code", "complete",
 	"customer", "detail", "expired", "force", "gateway", "gateway_queue", "gateways", "idempotency_key", "kind", "off_session",
 	"otherwise",
-	"payment", "payment_intent_id", "payment_method", "purchase_id", "state", "status",
+	"payment", "payment_intent_id", "payment_method", "purchase_id", "state", "status", "steps",
 }
 
 func TestI9HistoriesHoldNoSecretAndNoPersonalData(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 
 // F23: every history that was recorded with an earlier version of the workflows
 // still replays. One that does not would stop a running purchase at the next
-// deploy: keep the old path with workflow.GetVersion, and record a new history of
+// deploy: keep the old path (CONTRIBUTING.md says how), and record a new history of
 // the new one (`temporal workflow show --workflow-id ID --output json`).
 func TestF23RecordedHistoriesReplay(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "*.json"))

@@ -58,6 +58,7 @@ type call struct {
 	// first is whether this try is its activity's first.
 	first bool
 	queue string
+	local bool
 }
 
 // world is what a workflow meets: mocked activities, and a record of what it asked
@@ -102,7 +103,7 @@ func on[In, Out any](w *world, act func(context.Context, In) (Out, error), answe
 	w.OnActivity(act, mock.Anything, mock.Anything).Return(func(ctx context.Context, in In) (Out, error) {
 		info := activity.GetInfo(ctx)
 		w.mu.Lock()
-		w.calls = append(w.calls, call{name: name, in: in, at: w.elapsed(), first: info.Attempt == 1, queue: info.TaskQueue})
+		w.calls = append(w.calls, call{name: name, in: in, at: w.elapsed(), first: info.Attempt == 1, queue: info.TaskQueue, local: info.IsLocalActivity})
 		n := len(w.namedLocked(name))
 		w.mu.Unlock()
 		return w.answers[name].(func(int, In) (Out, error))(n, in)
@@ -216,6 +217,7 @@ func (w *world) order() activities.PurchaseOrder {
 	return activities.PurchaseOrder{
 		AccountID: accountID, AmountCents: 2500, Customer: "cus_1", PaymentMethod: "pm_1",
 		Status: models.PurchasePending, Bank: models.BankCharging, BankStartedAt: w.begun,
+		Steps: activities.StepsNow,
 	}
 }
 
