@@ -17,7 +17,7 @@ func TestPurchaseStepsInTheDatabase(t *testing.T) {
 	done(t, err)
 	same(t, "order", order, activities.PurchaseOrder{
 		AccountID: w.account.ID, AmountCents: 2500, Customer: "cus_1", PaymentMethod: "pm_1", Status: models.PurchasePending,
-		Bank: models.BankCharging, BankStartedAt: order.BankStartedAt,
+		Bank: models.BankCharging, BankStartedAt: order.BankStartedAt, Steps: activities.StepsNow,
 	})
 	same(t, "began", order.BankStartedAt.Equal(noon), true)
 
