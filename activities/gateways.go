@@ -66,7 +66,7 @@ func (g *Gateways) Push(ctx context.Context, in PushInput) (struct{}, error) {
 	if state.Version == 0 {
 		return struct{}{}, nil
 	}
-	body, err := json.Marshal(billing.EntitlementFor(state.AccountID, state.Tier, state.Version, state.Suspended, state.ChangedAt))
+	body, err := json.Marshal(billing.EntitlementFor(state))
 	if err != nil {
 		return struct{}{}, fmt.Errorf("encode entitlement: %w", err)
 	}

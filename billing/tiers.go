@@ -1,8 +1,6 @@
 package billing
 
 import (
-	"time"
-
 	"github.com/paystage/paystage/models"
 	"github.com/paystage/paystage/money"
 )
@@ -75,16 +73,16 @@ func RateLimitsFor(number int) models.RateLimits { return row(number).limits }
 func BalanceLimit(number int) money.USD { return row(number).balanceLimit }
 
 // EntitlementFor puts together what the gateways are told about an account
-// (R22). The caller vouches for version: it only grows (I10).
-func EntitlementFor(accountID string, number int, version int64, suspended bool, changedAt time.Time) models.Entitlement {
+// (R22). The caller vouches for the state's version: it only grows (I10).
+func EntitlementFor(state models.EntitlementState) models.Entitlement {
 	return models.Entitlement{
-		AccountID: accountID,
-		Version:   version,
-		Tier:      models.Tier{Number: clamp(number), Name: TierName(number)},
-		Limits:    RateLimitsFor(number),
-		Models:    ModelsFor(number),
-		Suspended: suspended,
-		ChangedAt: changedAt.UTC(),
+		AccountID: state.AccountID,
+		Version:   state.Version,
+		Tier:      models.Tier{Number: clamp(state.Tier), Name: TierName(state.Tier)},
+		Limits:    RateLimitsFor(state.Tier),
+		Models:    ModelsFor(state.Tier),
+		Suspended: state.Suspended,
+		ChangedAt: state.ChangedAt.UTC(),
 	}
 }
 

@@ -76,8 +76,8 @@ func TestTierTable(t *testing.T) {
 
 func TestTierNumbersOutsideTheTable(t *testing.T) {
 	for number, want := range map[int]int{-1: 0, math.MinInt: 0, 6: 5, math.MaxInt: 5} {
-		got := billing.EntitlementFor("a", number, 1, false, time.Time{})
-		same := billing.EntitlementFor("a", want, 1, false, time.Time{})
+		got := billing.EntitlementFor(models.EntitlementState{AccountID: "a", Tier: number, Version: 1})
+		same := billing.EntitlementFor(models.EntitlementState{AccountID: "a", Tier: want, Version: 1})
 		if got.Tier != same.Tier || got.Limits != same.Limits || !slices.Equal(got.Models, same.Models) {
 			t.Errorf("tier %d: got %v, want that of tier %d", number, got, want)
 		}
@@ -133,7 +133,9 @@ func TestModelsFor(t *testing.T) {
 
 func TestEntitlementForIsTheWireFormat(t *testing.T) {
 	east := time.FixedZone("east", 5*3600)
-	got, err := json.Marshal(billing.EntitlementFor("acct_1", 0, 7, true, time.Date(2026, 10, 3, 5, 0, 0, 0, east)))
+	got, err := json.Marshal(billing.EntitlementFor(models.EntitlementState{
+		AccountID: "acct_1", Version: 7, Suspended: true, ChangedAt: time.Date(2026, 10, 3, 5, 0, 0, 0, east),
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
