@@ -157,7 +157,7 @@ func (l *Ledger) IssueInvoice(ctx context.Context, in PurchaseRef) (struct{}, er
 // CreditBalance turns the captured money into credits and brings the account's
 // entitlement up to its spend. If that changes, its propagation is on its way.
 func (l *Ledger) CreditBalance(ctx context.Context, in PurchaseRef) (struct{}, error) {
-	credited, err := l.Store.CreditPurchase(ctx, in.PurchaseID, billing.Thresholds(), l.Now())
+	credited, err := l.Store.CreditPurchase(ctx, in.PurchaseID, billing.TierRules(), l.Now())
 	if err != nil {
 		return struct{}{}, err
 	}

@@ -311,7 +311,7 @@ func (f *front) invoice(id string) {
 
 func (f *front) credit(id string) {
 	f.t.Helper()
-	_, err := f.store.CreditPurchase(f.t.Context(), id, billing.Thresholds(), f.clock.now())
+	_, err := f.store.CreditPurchase(f.t.Context(), id, billing.TierRules(), f.clock.now())
 	done(f.t, err)
 }
 

@@ -151,7 +151,7 @@ func (s *Server) sync(ctx context.Context, p models.Purchase, evidence Evidence,
 	}
 	entry := s.audit(ctx, "tier_sync", p.AccountID, "purchase/"+p.ID, reason)
 	entry.Detail = detail
-	if err := s.Store.ForceSync(ctx, p.AccountID, p.ID, billing.Thresholds(), entry); err != nil {
+	if err := s.Store.ForceSync(ctx, p.AccountID, p.ID, billing.TierRules(), entry); err != nil {
 		return err
 	}
 	out.Pushed = true

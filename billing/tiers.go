@@ -40,15 +40,16 @@ func TierFor(lifetime money.USD) models.Tier {
 	return models.Tier{Number: reached, Name: tiers[reached].name}
 }
 
-// Thresholds gives the lifetime spend in micro-dollars at which Build Tiers 1
-// to 5 begin, rising, for statements that take them as an argument. The slice
-// is the caller's.
-func Thresholds() []int64 {
-	micros := make([]int64, 0, len(tiers)-1)
-	for _, t := range tiers[1:] {
-		micros = append(micros, int64(t.from))
+// TierRules gives the table as statements take it as an argument.
+func TierRules() models.TierRules {
+	var rules models.TierRules
+	for number, t := range tiers {
+		if number > 0 {
+			rules.Thresholds = append(rules.Thresholds, int64(t.from))
+		}
+		rules.Limits = append(rules.Limits, int64(t.balanceLimit))
 	}
-	return micros
+	return rules
 }
 
 // NextAt gives the lifetime spend at which the next tier begins, or false when
@@ -82,6 +83,7 @@ func EntitlementFor(state models.EntitlementState) models.Entitlement {
 		Limits:    RateLimitsFor(state.Tier),
 		Models:    ModelsFor(state.Tier),
 		Suspended: state.Suspended,
+		Blocked:   state.Blocked,
 		ChangedAt: state.ChangedAt.UTC(),
 	}
 }

@@ -3,6 +3,7 @@ package billing_test
 import (
 	"encoding/json"
 	"math"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -100,14 +101,17 @@ func TestMoreSpendNeverLowersTheTier(t *testing.T) {
 	})
 }
 
-func TestThresholdsAreTheCallersOwn(t *testing.T) {
-	want := []int64{5_000_000, 50_000_000, 100_000_000, 250_000_000, 1_000_000_000}
-	got := billing.Thresholds()
-	if !slices.Equal(got, want) {
-		t.Fatalf("got %d", got)
+func TestTierRulesAreTheCallersOwn(t *testing.T) {
+	want := models.TierRules{
+		Thresholds: []int64{5_000_000, 50_000_000, 100_000_000, 250_000_000, 1_000_000_000},
+		Limits:     []int64{0, 100_000_000, 100_000_000, 100_000_000, 100_000_000, 100_000_000},
 	}
-	got[0] = 0
-	if !slices.Equal(billing.Thresholds(), want) {
+	got := billing.TierRules()
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("got %v", got)
+	}
+	got.Thresholds[0], got.Limits[0] = 0, 1
+	if !reflect.DeepEqual(billing.TierRules(), want) {
 		t.Error("a caller changed the table")
 	}
 }
@@ -141,7 +145,7 @@ func TestEntitlementForIsTheWireFormat(t *testing.T) {
 	}
 	want := `{"account_id":"acct_1","version":7,"tier":{"number":0,"name":"Limited"},` +
 		`"limits":{"llm_rpm":0,"embeddings_rpm":0,"rerank_rpm":0},"models":[],` +
-		`"suspended":true,"changed_at":"2026-10-03T00:00:00Z"}`
+		`"suspended":true,"blocked":false,"changed_at":"2026-10-03T00:00:00Z"}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -74,7 +74,7 @@ func complete(t *testing.T, b *books, id string) {
 	done(t, b.RecordBank(t.Context(), id, approval(id, 2500)))
 	_, err = b.IssueInvoice(t.Context(), id, uuid.NewString(), noon)
 	done(t, err)
-	_, err = b.CreditPurchase(t.Context(), id, nil, noon)
+	_, err = b.CreditPurchase(t.Context(), id, models.TierRules{}, noon)
 	done(t, err)
 	_, err = b.SettleTier(t.Context(), id, nil, noon)
 	done(t, err)

@@ -12,7 +12,8 @@ import (
 // Entitlement reads what the gateways are to hold for an account.
 func (l *Ledger) Entitlement(ctx context.Context, accountID string) (models.EntitlementState, error) {
 	return one[models.EntitlementState](ctx, l, "read entitlement",
-		`select account_id::text, version, tier, suspended, changed_at from entitlements where account_id = $1`, accountID)
+		`
+		select account_id::text, version, tier, suspended, blocked_since is not null and tier > 0 as blocked, changed_at from entitlements where account_id = $1`, accountID)
 }
 
 // GatewayStates says what each of the gateways is known to hold of an account,
@@ -69,14 +70,15 @@ func (l *Ledger) RequestLagging(ctx context.Context, gateways []string) (int64, 
 		select count(*) from put`, gateways, maxLagging)
 }
 
-// ForceSync brings the account's entitlement to the tier that its spend has
+// ForceSync brings the account's entitlement to what its spend has
 // earned and has it pushed to every gateway, acknowledged before or not (R23).
 // Unless purchaseID is "" that purchase is made to look again as well. All of it
 // and the audit entry are one transaction.
-func (l *Ledger) ForceSync(ctx context.Context, accountID, purchaseID string, tiers []int64, audit models.AuditEntry) error {
+func (l *Ledger) ForceSync(ctx context.Context, accountID, purchaseID string, rules models.TierRules, audit models.AuditEntry) error {
 	_, err := conflictsAgain(ctx, func() (struct{}, error) {
 		return struct{}{}, pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, `select entitlement_settle($1, $2, $3)`, accountID, tiers, audit.At); err != nil {
+			if _, err := tx.Exec(ctx, `select from entitlements_settle(array[$1::uuid], $2, $3, $4)`,
+				accountID, rules.Thresholds, rules.Limits, audit.At); err != nil {
 				return err
 			}
 			if _, err := tx.Exec(ctx, `select outbox_put('force_sync', $1::uuid::text)`, accountID); err != nil {

@@ -58,7 +58,7 @@ func TestR22UnchangedTierIsDoneAtOnce(t *testing.T) {
 	b.completed(t, account, 500)
 	b.do(t, `delete from outbox`)
 	id := b.invoiced(t, account, 500)
-	credited, err := b.CreditPurchase(t.Context(), id, billing.Thresholds(), noon)
+	credited, err := b.CreditPurchase(t.Context(), id, billing.TierRules(), noon)
 	done(t, err)
 	same(t, "effect", credited, ledger.Credited{})
 	same(t, "messages", b.asked(t, ledger.MessagePropagate, account), 0)
@@ -78,7 +78,7 @@ func TestConcurrentPurchasesLoseNoVersion(t *testing.T) {
 	var mu sync.Mutex
 	var versions []int64
 	together(len(ids), func(i int) {
-		credited, err := b.CreditPurchase(t.Context(), ids[i], billing.Thresholds(), noon)
+		credited, err := b.CreditPurchase(t.Context(), ids[i], billing.TierRules(), noon)
 		if err != nil {
 			t.Error(err)
 		}
@@ -109,16 +109,17 @@ func TestForceSyncBesideACreditLosesNoVersion(t *testing.T) {
 	b := open(t)
 	account := b.customer(t)
 	behind, next := b.invoiced(t, account, 500), b.invoiced(t, account, 5000)
-	_, err := b.CreditPurchase(t.Context(), behind, nil, noon) // by a table without tiers
+	_, err := b.CreditPurchase(t.Context(), behind, models.TierRules{}, noon) // by a table without tiers
 	done(t, err)
 	forced, err := b.db.Begin(t.Context())
 	done(t, err)
 	defer func() { _ = forced.Rollback(context.WithoutCancel(t.Context())) }()
-	_, err = forced.Exec(t.Context(), `select entitlement_settle($1, $2, $3)`, account, billing.Thresholds(), noon)
+	_, err = forced.Exec(t.Context(), `select entitlements_settle(array[$1::uuid], $2, $3, $4)`,
+		account, billing.TierRules().Thresholds, billing.TierRules().Limits, noon)
 	done(t, err)
 	credited := make(chan error, 1)
 	go func() {
-		_, err := b.CreditPurchase(t.Context(), next, billing.Thresholds(), noon)
+		_, err := b.CreditPurchase(t.Context(), next, billing.TierRules(), noon)
 		credited <- err
 	}()
 	b.await(t, 1)
@@ -247,14 +248,14 @@ func TestR23ForceSync(t *testing.T) {
 	behind := func(t *testing.T) (account, purchase string) {
 		account = b.customer(t)
 		id := b.invoiced(t, account, 500)
-		_, err := b.CreditPurchase(t.Context(), id, nil, noon) // by a table without tiers
+		_, err := b.CreditPurchase(t.Context(), id, models.TierRules{}, noon) // by a table without tiers
 		done(t, err)
 		b.do(t, `delete from outbox`)
 		return account, id
 	}
 	t.Run("PurchaseUnderWay", func(t *testing.T) {
 		account, id := behind(t)
-		done(t, b.ForceSync(t.Context(), account, id, billing.Thresholds(), audit(account, "customer called")))
+		done(t, b.ForceSync(t.Context(), account, id, billing.TierRules(), audit(account, "customer called")))
 		held := b.entitlement(t, account)
 		same(t, "tier", held.Tier, 1)
 		same(t, "version", held.Version, 1)
@@ -270,19 +271,19 @@ func TestR23ForceSync(t *testing.T) {
 	t.Run("NothingToChange", func(t *testing.T) {
 		account := b.customer(t)
 		id := b.completed(t, account, 500)
-		done(t, b.ForceSync(t.Context(), account, id, billing.Thresholds(), audit(account, "again")))
+		done(t, b.ForceSync(t.Context(), account, id, billing.TierRules(), audit(account, "again")))
 		same(t, "version", b.entitlement(t, account).Version, 1)
 		same(t, "forced pushes", b.asked(t, ledger.MessageForceSync, account), 1)
 		same(t, "ended purchase told", b.asked(t, ledger.MessagePaymentChanged, id), 0)
 	})
 	t.Run("WithoutAPurchase", func(t *testing.T) {
 		account, _ := behind(t)
-		done(t, b.ForceSync(t.Context(), account, "", billing.Thresholds(), audit(account, "no purchase named")))
+		done(t, b.ForceSync(t.Context(), account, "", billing.TierRules(), audit(account, "no purchase named")))
 		same(t, "tier", b.entitlement(t, account).Tier, 1)
 	})
 	t.Run("AllOrNothing", func(t *testing.T) {
 		account, id := behind(t)
-		refused(t, b.ForceSync(t.Context(), account, id, billing.Thresholds(), audit(account, "")), "audit_log_reason_check")
+		refused(t, b.ForceSync(t.Context(), account, id, billing.TierRules(), audit(account, "")), "audit_log_reason_check")
 		same(t, "tier", b.entitlement(t, account).Tier, 0)
 		same(t, "messages", b.asked(t, ledger.MessageForceSync, account)+b.asked(t, ledger.MessagePaymentChanged, id), 0)
 	})

@@ -29,7 +29,7 @@ func TestF18DeadlockIsRunAgain(t *testing.T) {
 
 	credited := make(chan error, 1)
 	go func() {
-		_, err := b.CreditPurchase(t.Context(), id, billing.Thresholds(), noon)
+		_, err := b.CreditPurchase(t.Context(), id, billing.TierRules(), noon)
 		credited <- err
 	}()
 	b.await(t, 1) // it has the purchase and waits for the entitlement

@@ -135,7 +135,7 @@ func (b *books) invoiced(t tb, account string, cents int64) string {
 func (b *books) credited(t tb, account string, cents int64) string {
 	t.Helper()
 	id := b.invoiced(t, account, cents)
-	_, err := b.CreditPurchase(t.Context(), id, billing.Thresholds(), noon)
+	_, err := b.CreditPurchase(t.Context(), id, billing.TierRules(), noon)
 	done(t, err)
 	return id
 }

@@ -149,6 +149,8 @@ var meanings = map[string]error{
 	"purchases_approved_is_captured":   ErrNotAsRecorded,
 	"purchases_settled_stays":          ErrNotAsRecorded,
 	"purchases_end_once":               ErrNotAsRecorded,
+	"usage_prices_are_newest":          ErrPricesChanged,
+	"usage_needs_care":                 errNeedsCare,
 }
 
 func wrap(operation string, err error) error {

@@ -120,7 +120,7 @@ func (m *model) repeat(t *rapid.T) {
 	done(t, m.RecordBank(t.Context(), p.id, approval(p.id, p.cents)))
 	_, err = m.IssueInvoice(t.Context(), p.id, uuid.NewString(), noon)
 	done(t, err)
-	_, err = m.CreditPurchase(t.Context(), p.id, billing.Thresholds(), noon)
+	_, err = m.CreditPurchase(t.Context(), p.id, billing.TierRules(), noon)
 	done(t, err)
 }
 
@@ -130,7 +130,7 @@ func (m *model) leaveUnpaid(t *rapid.T) {
 	if rapid.Bool().Draw(t, "declined") {
 		done(t, m.RecordBank(t.Context(), id, declined(id)))
 	}
-	if _, err := m.CreditPurchase(t.Context(), id, billing.Thresholds(), noon); err == nil {
+	if _, err := m.CreditPurchase(t.Context(), id, billing.TierRules(), noon); err == nil {
 		t.Fatalf("a purchase that nobody paid was credited")
 	}
 }

@@ -180,10 +180,9 @@ type Credited struct {
 }
 
 // CreditPurchase turns the captured money into purchased credits, once, and
-// brings the account's entitlement to the tier that its spend has earned. tiers
-// are the thresholds in micro-dollars, of tier 1 first.
-func (l *Ledger) CreditPurchase(ctx context.Context, id string, tiers []int64, at time.Time) (Credited, error) {
-	return one[Credited](ctx, l, "credit purchase", `select * from purchase_credit($1, $2, $3)`, id, tiers, at)
+// brings the account's entitlement to what its spend has earned.
+func (l *Ledger) CreditPurchase(ctx context.Context, id string, rules models.TierRules, at time.Time) (Credited, error) {
+	return one[Credited](ctx, l, "credit purchase", `select * from purchase_credit($1, $2, $3, $4)`, id, rules.Thresholds, rules.Limits, at)
 }
 
 // SettleTier completes the purchase if every gateway holds what it brought

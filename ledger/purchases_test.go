@@ -149,7 +149,7 @@ var steps = map[string]step{
 		return err
 	}},
 	"CreditPurchase": {(*books).invoiced, func(ctx context.Context, b *books, id string) error {
-		credited, err := b.CreditPurchase(ctx, id, billing.Thresholds(), noon)
+		credited, err := b.CreditPurchase(ctx, id, billing.TierRules(), noon)
 		if err == nil && (credited != ledger.Credited{EntitlementVersion: 1, TierChanged: true}) {
 			return errors.New("the credit tells of another effect")
 		}

@@ -73,20 +73,25 @@ func (b *books) try(t *testing.T, statement string) error {
 	return err
 }
 
-// posting is a ledger transaction in raw SQL. Entries are rows of line, account,
-// book and amount.
+// posting is a ledger transaction of @account in raw SQL. Entries are rows of line,
+// account, book and amount.
 func posting(kind, key, entries string) string {
-	return posted("", kind, key, entries)
+	return posted("", kind, key, "@account", entries)
 }
 
-func posted(with, kind, key, entries string) string {
+// others is one of @other.
+func others(kind, entries string) string {
+	return posted("", kind, `'k'`, "@other", entries)
+}
+
+func posted(with, kind, key, account, entries string) string {
 	return fmt.Sprintf(`
 		with %s t as (
 			insert into ledger_transactions (idempotency_key, kind, account_id, occurred_at)
-			values (%s, '%s', @account, now()) returning id)
+			values (%s, '%s', %s, now()) returning id)
 		insert into ledger_entries (transaction_id, line, account_id, book, amount_micros)
 		select t.id, e.line, e.account::uuid, e.book::ledger_book, e.amount
-		  from t, (values %s) e (line, account, book, amount)`, with, key, kind, entries)
+		  from t, (values %s) e (line, account, book, amount)`, with, key, kind, account, entries)
 }
 
 // bought is the entries of a purchase of so many dollars.
@@ -97,7 +102,7 @@ func bought(account string, dollars int) string {
 // credit is the balance stage of a purchase of $25.00, with other entries.
 func credit(entries string) string {
 	const stage = `p as (update purchases set balance_ended_at = now(), entitlement_version = 0 where id = @invoiced),`
-	return posted(stage, "purchase", `'purchase/' || @invoiced`, entries)
+	return posted(stage, "purchase", `'purchase/' || @invoiced`, "@account", entries)
 }
 
 // later adds entries to the transactions of a kind.
@@ -124,16 +129,40 @@ var ledgerRefusals = []refusal{
 	{"TransactionChanged", `update ledger_transactions set occurred_at = now()`, restrictViolation},
 	{"TransactionDeleted", `delete from ledger_transactions`, restrictViolation},
 	{"TransactionsEmptied", `truncate ledger_transactions cascade`, restrictViolation},
+	{"EntryOfAnotherAccount", posting("free_credits", `'k'`, `(1, @other, 'promotions', -5), (2, @other, 'free', 5)`),
+		"ledger_entries_transaction_id_fkey"},
+	{"R53/CreditsTakenFromNoGrant", posting("free_credits", `'k'`, `(1, @account, 'promotions', 1), (2, @account, 'free', -1)`),
+		"ledger_credits_come_from_grants"},
+	{"R53/GrantRaisedByHand", `update credit_grants set left_micros = left_micros + 1`, restrictViolation},
+	{"R53/GrantDeleted", `delete from credit_grants`, restrictViolation},
+	{"R53/GrantsEmptied", `truncate credit_grants cascade`, restrictViolation},
+	{"R46/PriceChanged", `update prices set picos_per_unit = 1`, restrictViolation},
+	{"R46/PriceDeleted", `delete from prices`, restrictViolation},
+	{"R46/PricesEmptied", `truncate prices cascade`, restrictViolation},
+	{"R46/PriceInThePast", `insert into prices (sku, unit, picos_per_unit, from_at) select sku, unit, 1, now() - interval '1 second' from prices limit 1`,
+		"prices_begin_ahead"},
+	{"R46/PriceBeforeThePricesThatFollow", `
+		with next as (insert into prices (sku, unit, picos_per_unit, from_at) select sku, unit, 1, now() + interval '2 days' from prices limit 1 returning sku, unit)
+		insert into prices (sku, unit, picos_per_unit, from_at) select sku, unit, 1, now() - interval '10 years' from prices limit 1`, "prices_follow_each_other"},
+	{"R46/PriceOfAnotherUnit", `insert into prices (sku, unit, picos_per_unit, from_at)
+		select sku, 'job', 1, now() + interval '1 day' from prices where unit = 'token' limit 1`, "prices_follow_each_other"},
+	{"R7/TermsChanged", `insert into account_terms (account_id, changed_by, changed_at) values (@account, 'customer', now());
+		update account_terms set customer_limit_micros = 1`, restrictViolation},
+	{"R7/SupportWithoutReason", `insert into account_terms (account_id, changed_by, changed_at) values (@account, 'support', now())`,
+		"account_terms_support_says_why"},
+	{"R7/NegativeLimit", `insert into account_terms (account_id, customer_limit_micros, changed_by, changed_at) values (@account, -1, 'customer', now())`,
+		checkViolation},
+	{"R53/EntitlementHistoryChanged", `update entitlement_changes set tier = 5`, restrictViolation},
 	{"BalanceRaisedByHand", `update balances set free_micros = free_micros + 1`, restrictViolation},
 	{"BalanceInsertedByHand", `insert into balances (account_id) values (@fresh)`, restrictViolation},
 	{"BalanceDeleted", `delete from balances`, restrictViolation},
 	{"BalancesEmptied", `truncate balances`, restrictViolation},
 	{"NegativeFree", posting("free_credits", `'k'`, `(1, @account, 'promotions', 10000001), (2, @account, 'free', -10000001)`),
 		"free_credits_never_negative"},
-	{"NegativePurchased", posting("free_credits", `'k'`, `(1, @other, 'promotions', 1), (2, @other, 'purchased', -1)`),
+	{"NegativePurchased", others("free_credits", `(1, @other, 'promotions', 1), (2, @other, 'purchased', -1)`),
 		"purchased_credits_never_negative"},
-	{"NegativeDebt", posting("free_credits", `'k'`, `(1, @other, 'promotions', -1), (2, @other, 'accrued', 1)`), "accrued_is_a_debt"},
-	{"NegativeSpend", posting("purchase", `'k'`, `(1, @other, 'payments', 1), (2, @other, 'promotions', -1)`), "lifetime_spend_never_negative"},
+	{"NegativeDebt", others("free_credits", `(1, @other, 'promotions', -1), (2, @other, 'accrued', 1)`), "accrued_is_a_debt"},
+	{"NegativeSpend", others("purchase", `(1, @other, 'payments', 1), (2, @other, 'promotions', -1)`), "lifetime_spend_never_negative"},
 	{"F39/CreditsOverflow", posting("free_credits", `'k'`,
 		`(1, @account, 'promotions', -9223372036854775807), (2, @account, 'free', 9223372036854775807)`), outOfRange},
 	{"I4/FreeCreditsAsPayment", posting("free_credits", `'k'`, `(1, @account, 'payments', -5), (2, @account, 'free', 5)`),
@@ -148,14 +177,14 @@ var creditRefusals = []refusal{
 	{"I5/WithoutItsStage", posting("purchase", `'purchase/' || @invoiced`, bought(`@account`, 25)), "ledger_purchase_is_covered"},
 	{"I5/BeyondCapture", credit(bought(`@account`, 26)), "ledger_purchase_is_covered"},
 	{"I5/BelowCapture", credit(bought(`@account`, 24)), "ledger_purchase_is_covered"},
-	{"I5/ToAnotherAccount", credit(bought(`@other`, 25)), "ledger_purchase_is_covered"},
+	{"I5/ToAnotherAccount", credit(bought(`@other`, 25)), "ledger_entries_transaction_id_fkey"},
 	{"I5/TwiceInOne", credit(bought(`@account`, 25) + `, (3, @account, 'payments', -25000000), (4, @account, 'purchased', 25000000)`),
-		"ledger_purchase_is_covered"},
+		"credit_grants_pkey"},
 	{"I4/WithoutPayment", credit(`(1, @account, 'promotions', -25000000), (2, @account, 'purchased', 25000000)`), "ledger_purchase_is_covered"},
 	{"I5/Again", posting("purchase", `'purchase/' || @credited`, bought(`@account`, 25)), uniqueViolation},
 	{"I5/RaisedLater", later("purchase", "payments", "purchased"), "ledger_transactions_written_whole"},
-	{"I7/WithoutInvoice", `select purchase_credit(@approved, '{}', now())`, "purchases_balance_after_invoice"},
-	{"I7/WithoutApproval", `select purchase_credit(@charging, '{}', now())`, checkViolation},
+	{"I7/WithoutInvoice", `select purchase_credit(@approved, '{}', '{}', now())`, "purchases_balance_after_invoice"},
+	{"I7/WithoutApproval", `select purchase_credit(@charging, '{}', '{}', now())`, checkViolation},
 	{"I7/StageAlone", `update purchases set balance_ended_at = now(), entitlement_version = 0 where id = @approved`,
 		"purchases_balance_after_invoice"},
 	{"I7/InvoiceWithoutApproval", `select purchase_issue_invoice(@charging, @fresh, now())`, "purchases_invoice_after_bank"},

@@ -43,7 +43,8 @@ const ledgerTotals = `
 	       (select coalesce(sum(amount_micros), 0)::bigint from ledger_entries) as ledger_sum_micros,
 	       (select count(*) from (select from ledger_entries group by transaction_id having sum(amount_micros) <> 0) u) as unbalanced`
 
-// ledgerRebuild sets each running balance against the sum of its entries.
+// ledgerRebuild sets each running balance against the sum of its entries, and the
+// credits against what is left of their grants.
 const ledgerRebuild = `
 	with rebuilt as (
 		select account_id,
@@ -51,15 +52,23 @@ const ledgerRebuild = `
 		       coalesce(sum(amount_micros) filter (where book = 'purchased'), 0)::bigint as purchased,
 		       -coalesce(sum(amount_micros) filter (where book = 'accrued'), 0)::bigint  as accrued,
 		       -coalesce(sum(amount_micros) filter (where book = 'payments'), 0)::bigint as lifetime_spend
-		  from ledger_entries group by account_id)
+		  from ledger_entries group by account_id),
+	granted as (
+		select account_id,
+		       coalesce(sum(left_micros) filter (where book = 'free'), 0)::bigint      as free,
+		       coalesce(sum(left_micros) filter (where book = 'purchased'), 0)::bigint as purchased
+		  from credit_grants group by account_id)
 	select b.account_id::text, c.name as "column", c.running as running_micros, c.entries as entries_micros
 	  from balances b
 	  left join rebuilt r using (account_id)
+	  left join granted g using (account_id)
 	 cross join lateral (values
 		('free', b.free_micros, coalesce(r.free, 0)),
 		('purchased', b.purchased_micros, coalesce(r.purchased, 0)),
 		('accrued', b.accrued_micros, coalesce(r.accrued, 0)),
-		('lifetime_spend', b.lifetime_spend_micros, coalesce(r.lifetime_spend, 0))) as c (name, running, entries)
+		('lifetime_spend', b.lifetime_spend_micros, coalesce(r.lifetime_spend, 0)),
+		('free_grants', b.free_micros, coalesce(g.free, 0)),
+		('purchased_grants', b.purchased_micros, coalesce(g.purchased, 0))) as c (name, running, entries)
 	 where c.running <> c.entries
 	 order by b.account_id, c.name
 	 limit $1`

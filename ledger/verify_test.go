@@ -44,8 +44,8 @@ func TestVerifyFindsTampering(t *testing.T) {
 		// columns are the running balances that differ, by how much.
 		columns map[string]int64
 	}{
-		"Free":          {`update balances set free_micros = free_micros + 7`, 0, 0, map[string]int64{"free": 7}},
-		"Purchased":     {`update balances set purchased_micros = purchased_micros - 7`, 0, 0, map[string]int64{"purchased": -7}},
+		"Free":          {`update balances set free_micros = free_micros + 7`, 0, 0, map[string]int64{"free": 7, "free_grants": 7}},
+		"Purchased":     {`update balances set purchased_micros = purchased_micros - 7`, 0, 0, map[string]int64{"purchased": -7, "purchased_grants": -7}},
 		"Accrued":       {`update balances set accrued_micros = 7`, 0, 0, map[string]int64{"accrued": 7}},
 		"LifetimeSpend": {`update balances set lifetime_spend_micros = 0`, 0, 0, map[string]int64{"lifetime_spend": -25_000_000}},
 		"OneEntry": {`update ledger_entries set amount_micros = amount_micros + 7 where book = 'purchased'`, 7, 1,

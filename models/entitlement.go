@@ -19,6 +19,9 @@ type Entitlement struct {
 	Models []string `json:"models"`
 	// Suspended blocks all use, whatever the tier.
 	Suspended bool `json:"suspended"`
+	// Blocked: credits and limit are used up. All use is blocked until credits are
+	// bought or the limit is raised (R8).
+	Blocked bool `json:"blocked"`
 	// ChangedAt is when this version came to be.
 	ChangedAt time.Time `json:"changed_at"`
 }
@@ -34,4 +37,12 @@ type RateLimits struct {
 	LLM        int64 `json:"llm_rpm"`
 	Embeddings int64 `json:"embeddings_rpm"`
 	Rerank     int64 `json:"rerank_rpm"`
+}
+
+// TierRules are what the database needs of the rules of tiers, in micro-dollars.
+type TierRules struct {
+	// Thresholds are the lifetime spend at which tiers 1, 2, ... begin, rising.
+	Thresholds []int64
+	// Limits are how far the exposure of tiers 0, 1, 2, ... may go (R7).
+	Limits []int64
 }

@@ -104,5 +104,8 @@ type EntitlementState struct {
 	Version   int64
 	Tier      int
 	Suspended bool
+	// Blocked: the account has used up its credits and reached its limit (R8). The
+	// Limited tier is not admitted either, but that is not what blocks it.
+	Blocked   bool
 	ChangedAt time.Time
 }

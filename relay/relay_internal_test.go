@@ -68,7 +68,7 @@ func TestI6LaggingEntitlementsArePushedAgain(t *testing.T) {
 	must(store.RecordBank(t.Context(), id, ledger.BankAnswer{State: models.BankApproved, PaymentIntentID: "pi", CapturedCents: 500, At: noon}))
 	_, err = store.IssueInvoice(t.Context(), id, uuid.NewString(), noon)
 	must(err)
-	_, err = store.CreditPurchase(t.Context(), id, []int64{5_000_000}, noon)
+	_, err = store.CreditPurchase(t.Context(), id, models.TierRules{Thresholds: []int64{5_000_000}, Limits: []int64{0, 100_000_000}}, noon)
 	must(err)
 	messages, err := store.ClaimMessages(t.Context(), 10, time.Hour)
 	must(err)

@@ -231,7 +231,7 @@ func TestWhatThePurchaseAnnouncesIsDelivered(t *testing.T) {
 	w.put(t, ledger.MessagePaymentChanged, id) // a webhook that says what is known
 	_, err := w.IssueInvoice(t.Context(), id, uuid.NewString(), noon)
 	done(t, err)
-	_, err = w.CreditPurchase(t.Context(), id, []int64{5_000_000}, noon)
+	_, err = w.CreditPurchase(t.Context(), id, models.TierRules{Thresholds: []int64{5_000_000}, Limits: []int64{0, 100_000_000}}, noon)
 	done(t, err)
 	p, err := w.Purchase(t.Context(), id)
 	done(t, err)

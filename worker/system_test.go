@@ -254,7 +254,7 @@ func (s *system) requireTier(accountID string) {
 	balance, err := s.store.Balance(context.Background(), accountID)
 	require.NoError(s.t, err)
 	earned := 0
-	for _, threshold := range billing.Thresholds() {
+	for _, threshold := range billing.TierRules().Thresholds {
 		if balance.LifetimeSpendMicros >= threshold {
 			earned++
 		}

@@ -1,0 +1,42 @@
+package models
+
+import "time"
+
+// Price is what one unit of a SKU costs from a moment on (R46).
+type Price struct {
+	// ID orders the prices as they were made.
+	ID  int32
+	SKU string
+	// Unit is token, image, minute or job.
+	Unit string
+	// PicosPerUnit is in pico-dollars: a millionth of a micro-dollar.
+	PicosPerUnit int64
+	FromAt       time.Time
+}
+
+// UsageEvent is one priced report of usage.
+type UsageEvent struct {
+	// AccountID is the account's UUID, in binary: reports come by the thousand.
+	AccountID [16]byte
+	// ID is the reporter's; with the account it makes the event count once (R11).
+	ID       string
+	At       time.Time
+	PriceID  int32
+	Quantity int64
+	// Resource is what was used, in the reporter's words; may be empty.
+	Resource string
+}
+
+// Why an event was not counted, besides what is wrong with the event itself.
+const (
+	// UsageDuplicate: it was counted before.
+	UsageDuplicate = "duplicate"
+	// UsageUnknownAccount: there is no such account.
+	UsageUnknownAccount = "unknown_account"
+	// UsageLimitReached: the account had no credits left and was at its limit (R8).
+	UsageLimitReached = "limit_reached"
+	// UsageLimitedTier: the account has not bought anything yet (R7).
+	UsageLimitedTier = "limited_tier"
+	// UsageSuspended: the account was suspended.
+	UsageSuspended = "suspended"
+)
