@@ -18,6 +18,7 @@ type Billing struct {
 	PastDueMicros    int64      `json:"past_due_micros" doc:"Unpaid invoices; not part of the balance."`
 	LimitMicros      int64      `json:"limit_micros" doc:"How far exposure may go once the credits are used up."`
 	Suspended        bool       `json:"suspended"`
+	Blocked          bool       `json:"blocked" doc:"Credits and limit are used up: all use is blocked until credits are bought or the limit is raised."`
 	Tier             Tier       `json:"tier"`
 	PendingPurchases []Purchase `json:"pending_purchases"`
 	// AutoRecharge is null: the account has none.
@@ -68,6 +69,10 @@ func (s *Server) getBilling(ctx context.Context, in *accountInput) (*billingOutp
 	if err != nil {
 		return nil, err
 	}
+	standing, err := s.Store.Standing(ctx, in.ID, billing.TierRules())
+	if err != nil {
+		return nil, err
+	}
 	card, err := s.cardOf(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -75,7 +80,7 @@ func (s *Server) getBilling(ctx context.Context, in *accountInput) (*billingOutp
 	out := &billingOutput{Body: Billing{
 		BalanceMicros: balance.TotalMicros(), FreeMicros: balance.FreeMicros, PurchasedMicros: balance.PurchasedMicros,
 		AccruedMicros: balance.AccruedMicros, PastDueMicros: pastDue,
-		LimitMicros: int64(billing.BalanceLimit(entitlement.Tier)), Suspended: entitlement.Suspended,
+		LimitMicros: standing.LimitMicros, Suspended: entitlement.Suspended, Blocked: entitlement.Blocked,
 		Tier: tier, PendingPurchases: make([]Purchase, len(pending)), Card: cardView(card),
 	}}
 	now := s.Now()

@@ -125,8 +125,9 @@ func (f *front) serve() {
 		MaxPurchaseCents: f.maxCents, Now: f.clock.now,
 		Log: slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
-	web := httptest.NewServer(f.server)
-	f.t.Cleanup(func() { stop(); web.Close() })
+	server := f.server
+	web := httptest.NewServer(server)
+	f.t.Cleanup(func() { stop(); web.Close(); server.Close() })
 	f.url = web.URL
 }
 

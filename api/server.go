@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/google/uuid"
 	"github.com/paystage/paystage/activities"
+	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/ledger"
 	"github.com/paystage/paystage/models"
 	"github.com/paystage/paystage/workflows"
@@ -46,12 +47,21 @@ type Server struct {
 	Options
 	payments *activities.Stripe
 	watch    *watch
+	prices   *prices
+	usage    *ledger.UsageWriter
 	handler  http.Handler
 }
 
-// New builds the front door. Its watch over purchases runs until ctx ends.
+// New builds the front door. Its watch over purchases runs until ctx ends. Close it
+// when no request is under way any more.
 func New(ctx context.Context, o Options) *Server {
-	s := &Server{Options: o, payments: &activities.Stripe{API: o.Stripe}, watch: newWatch(ctx, o.Store, o.Log)}
+	s := &Server{
+		Options:  o,
+		payments: &activities.Stripe{API: o.Stripe},
+		watch:    newWatch(ctx, o.Store, o.Log),
+		prices:   &prices{store: o.Store},
+		usage:    ledger.NewUsageWriter(o.Store, billing.TierRules(), o.Now),
+	}
 	mux := http.NewServeMux()
 	config := huma.DefaultConfig("Paystage", "1")
 	config.Info.Description = "Credit purchases from the bank's approval to acknowledged limits at the API gateways."
@@ -63,6 +73,9 @@ func New(ctx context.Context, o Options) *Server {
 	routes := humago.New(mux, config)
 	s.accountRoutes(routes)
 	s.purchaseRoutes(routes)
+	s.limitRoutes(routes)
+	s.priceRoutes(routes)
+	s.usageRoutes(routes)
 	s.supportRoutes(routes)
 	s.keyRoutes(routes)
 	s.webhookRoutes(routes)
@@ -71,6 +84,9 @@ func New(ctx context.Context, o Options) *Server {
 	go s.watch.run(ctx)
 	return s
 }
+
+// Close ends what the front door runs beside its requests.
+func (s *Server) Close() { s.usage.Close() }
 
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }

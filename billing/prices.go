@@ -81,26 +81,25 @@ func (l PriceList) From(at time.Time) []models.Price {
 	return prices
 }
 
-// PriceUsage gives the price of a report of usage and its cost in pico-dollars,
-// exactly, or the code of what is wrong with the report (R11).
-func (l PriceList) PriceUsage(sku string, quantity int64, at, now time.Time) (price models.Price, picos int64, code string) {
+// PriceUsage gives the price of a report of usage, or the code of what is wrong
+// with the report (R11).
+func (l PriceList) PriceUsage(sku string, quantity int64, at, now time.Time) (price models.Price, code string) {
 	switch {
 	case quantity < 0:
-		return price, 0, CodeNegativeQuantity
+		return price, CodeNegativeQuantity
 	case at.After(now.Add(UsageAhead)):
-		return price, 0, CodeUsageInTheFuture
+		return price, CodeUsageInTheFuture
 	case at.Before(now.Add(-UsageOldest)):
-		return price, 0, CodeUsageTooOld
+		return price, CodeUsageTooOld
 	}
 	price, ok := l.InForce(sku, at)
 	if !ok {
-		return price, 0, CodeUnknownSKU
+		return price, CodeUnknownSKU
 	}
-	hi, lo := bits.Mul64(uint64(quantity), uint64(price.PicosPerUnit))
-	if hi != 0 || lo > maxEventPicos {
-		return price, 0, CodeUsageTooLarge
+	if hi, lo := bits.Mul64(uint64(quantity), uint64(price.PicosPerUnit)); hi != 0 || lo > maxEventPicos {
+		return price, CodeUsageTooLarge
 	}
-	return price, int64(lo), ""
+	return price, ""
 }
 
 // MicrosText writes pico-dollars as micro-dollars, a decimal without an exponent.

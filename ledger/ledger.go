@@ -26,6 +26,8 @@ var (
 	// ErrNotAsRecorded: the bank's answer contradicts what is settled of the
 	// purchase. No repeat will help; a person must look.
 	ErrNotAsRecorded = errors.New("contradicts what is settled")
+	// ErrLimitIsFixed: support may set no limit for an account of that tier (R7).
+	ErrLimitIsFixed = errors.New("limit is fixed")
 	// ErrUnavailable: the database cannot be reached.
 	ErrUnavailable = errors.New("database unavailable")
 )
@@ -149,6 +151,7 @@ var meanings = map[string]error{
 	"purchases_approved_is_captured":   ErrNotAsRecorded,
 	"purchases_settled_stays":          ErrNotAsRecorded,
 	"purchases_end_once":               ErrNotAsRecorded,
+	"account_terms_limit_is_fixed":     ErrLimitIsFixed,
 	"usage_prices_are_newest":          ErrPricesChanged,
 	"usage_needs_care":                 errNeedsCare,
 }

@@ -376,6 +376,32 @@ end
 $$;
 -- +goose StatementEnd
 
+-- Changes an account's terms, and the entitlement with them. What support sets the
+-- customer's own change leaves, and the other way round. A limit of support is for
+-- those who may have one (R7).
+-- +goose StatementBegin
+create function account_terms_change(
+    p_account uuid, p_by text, p_plan text, p_limit bigint, p_reason text, p_tiers bigint[], p_limits bigint[], p_at timestamptz
+) returns void language plpgsql as $$
+declare
+    t account_terms;
+begin
+    perform from balances where account_id = p_account for update;
+    select * into t from account_terms where account_id = p_account order by id desc limit 1;
+    insert into account_terms (account_id, plan, support_limit_micros, customer_limit_micros, changed_by, reason, changed_at)
+    values (p_account, coalesce(p_plan, t.plan, 'build'),
+            case when p_by = 'support' then p_limit else t.support_limit_micros end,
+            case when p_by = 'customer' then p_limit else t.customer_limit_micros end, p_by, p_reason, p_at);
+    if p_by = 'support' and p_limit is not null
+       and (select tier from account_standings(array[p_account], p_tiers, p_limits)) < 5 then
+        raise exception 'account %: its limit is fixed', p_account
+            using errcode = 'check_violation', constraint = 'account_terms_limit_is_fixed';
+    end if;
+    perform from entitlements_settle(array[p_account], p_tiers, p_limits, p_at);
+end
+$$;
+-- +goose StatementEnd
+
 -- What a charge for usage leaves under a micro-dollar: it is carried to the
 -- account's next one, so that nothing is lost and nothing rounded twice (R1).
 create table usage_meters (
@@ -596,7 +622,8 @@ drop sequence usage_batches;
 drop function usage_partitions_ensure(timestamptz, integer),
     usage_charge(text, text, uuid[], numeric[], bigint[], bigint[], timestamptz);
 drop table usage_meters;
-drop function purchase_credit(uuid, bigint[], bigint[], timestamptz), entitlements_settle(uuid[], bigint[], bigint[], timestamptz),
+drop function account_terms_change(uuid, text, text, bigint, text, bigint[], bigint[], timestamptz),
+    purchase_credit(uuid, bigint[], bigint[], timestamptz), entitlements_settle(uuid[], bigint[], bigint[], timestamptz),
     account_standings(uuid[], bigint[], bigint[]);
 -- +goose StatementBegin
 create function entitlement_settle(p_account uuid, p_tiers bigint[], p_at timestamptz, out version bigint, out changed boolean)

@@ -40,3 +40,21 @@ const (
 	// UsageSuspended: the account was suspended.
 	UsageSuspended = "suspended"
 )
+
+// Standing is how far an account may go and how far it has gone, in micro-dollars.
+type Standing struct {
+	Tier int
+	// CreditsMicros are free and purchased credits.
+	CreditsMicros int64
+	// ExposureMicros is what is accrued and what unpaid invoices are open for (R8).
+	ExposureMicros int64
+	LimitMicros    int64
+	Admitted       bool
+}
+
+// Admission is whether an account may use anything, and if not the reason:
+// UsageLimitReached, UsageLimitedTier or UsageSuspended.
+type Admission struct {
+	Admitted bool
+	Reason   string
+}

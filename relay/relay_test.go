@@ -475,3 +475,24 @@ func TestR18RaiseAlerts(t *testing.T) {
 		t.Errorf("without a database: %s", text)
 	}
 }
+
+// Partitions are there from the oldest usage that may be reported to months ahead,
+// however long nobody looked, and are made once.
+func TestPartitionsAreMadeAhead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.relay(t)
+	later := time.Date(2031, 1, 31, 23, 59, 59, 0, time.UTC)
+	r.MakePartitions(t.Context(), later)
+	r.MakePartitions(t.Context(), later)
+	var made []string
+	rows, err := w.db.Query(t.Context(), `select relname::text from pg_class where relname ~ '^usage_events_203\d_\d\d$' order by 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	want := []string{"usage_events_2030_12", "usage_events_2031_01", "usage_events_2031_02", "usage_events_2031_03", "usage_events_2031_04"}
+	if err != nil || !slices.Equal(made, want) {
+		t.Errorf("%v %v", made, err)
+	}
+}

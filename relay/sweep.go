@@ -16,13 +16,21 @@ const (
 	restartEvery = 5 * time.Minute
 	restartAfter = 5 * time.Minute
 	restartPage  = 1000
+	// partitionsEvery is how often the months' partitions of usage are made ahead,
+	// from as far back as usage may be reported to partitionsAhead months from now.
+	partitionsEvery = time.Hour
+	partitionsAhead = 3
 )
 
 // Sweep looks after what takes too long until ctx ends (R18, I6).
 func (r *Relay) Sweep(ctx context.Context, now func() time.Time) {
-	alerts, restarts := time.NewTicker(alertEvery), time.NewTicker(restartEvery)
+	alerts, restarts, partitions := time.NewTicker(alertEvery), time.NewTicker(restartEvery), time.NewTicker(partitionsEvery)
 	defer alerts.Stop()
 	defer restarts.Stop()
+	defer partitions.Stop()
+	if ctx.Err() == nil {
+		r.MakePartitions(ctx, now())
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -32,6 +40,8 @@ func (r *Relay) Sweep(ctx context.Context, now func() time.Time) {
 		case <-restarts.C:
 			r.restartPending(ctx, now())
 			r.pushLagging(ctx)
+		case <-partitions.C:
+			r.MakePartitions(ctx, now())
 		}
 	}
 }
@@ -45,6 +55,20 @@ func (r *Relay) RaiseAlerts(ctx context.Context, now time.Time) {
 	}
 	if raised > 0 {
 		r.Log.Error("purchases are stuck; see the open alerts", "new", raised)
+	}
+}
+
+// MakePartitions makes the partitions of usage that are missing at now.
+func (r *Relay) MakePartitions(ctx context.Context, now time.Time) {
+	oldest := now.Add(-billing.UsageOldest)
+	months := 1 + partitionsAhead + 12*(now.Year()-oldest.Year()) + int(now.Month()-oldest.Month())
+	made, err := r.Store.EnsureUsagePartitions(ctx, oldest, months)
+	if err != nil {
+		r.Log.Error("usage partitions not made", "error", err)
+		return
+	}
+	if made > 0 {
+		r.Log.Info("usage partitions made", "months", made)
 	}
 }
 

@@ -64,6 +64,7 @@ func serve(ctx context.Context, settings config.Serve, log *slog.Logger) error {
 		Now:              func() time.Time { return time.Now().UTC() },
 		Log:              log,
 	})
+	defer front.Close()
 	listener, err := net.Listen("tcp", settings.Listen)
 	if err != nil {
 		return fmt.Errorf("listen (PAYSTAGE_LISTEN, or the host and port of PAYSTAGE_URL): %w", err)
