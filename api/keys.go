@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/paystage/paystage/ledger"
 	"github.com/paystage/paystage/models"
 )
@@ -90,7 +91,8 @@ func (s *Server) authorize(api huma.API, roles []models.Role) func(huma.Context,
 		if !known {
 			s.Log.Error("key not checked", "error", err)
 		}
-		writeProblem(ctx, p)
+		_, w := humago.Unwrap(ctx)
+		p.write(w)
 	}
 }
 

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -90,8 +89,5 @@ func (l *Ledger) ForceSync(ctx context.Context, accountID, purchaseID string, ti
 			return err
 		})
 	})
-	if err != nil {
-		return fmt.Errorf("force sync: %w", err)
-	}
-	return nil
+	return wrap("force sync", err)
 }

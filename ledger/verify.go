@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -82,7 +81,7 @@ func (l *Ledger) Verify(ctx context.Context) (v Verification, err error) {
 		return err
 	})
 	if err != nil {
-		return Verification{}, fmt.Errorf("verify ledger: %w", err)
+		return Verification{}, wrap("verify ledger", err)
 	}
 	return v, nil
 }
