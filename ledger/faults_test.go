@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/ledger"
@@ -100,11 +101,12 @@ type proxy struct {
 	conns []net.Conn
 }
 
-// cut ends every connection, without a word.
-func (p *proxy) cut() {
+// cut ends every connection: with linger 0 by a reset, with -1 in an orderly way.
+func (p *proxy) cut(linger int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, conn := range p.conns {
+		_ = conn.(*net.TCPConn).SetLinger(linger)
 		conn.Close()
 	}
 }
@@ -199,14 +201,17 @@ func TestF19DatabaseGoesAwayInMidStep(t *testing.T) {
 	b := open(t)
 	account := b.customer(t)
 	for name, c := range map[string]struct {
-		end  func(t *testing.T, wire *proxy, cancel context.CancelFunc)
-		want bool
+		end    func(t *testing.T, wire *proxy, cancel context.CancelFunc)
+		within time.Duration
+		want   bool
 	}{
 		"ItsConnectionIsEnded": {func(t *testing.T, _ *proxy, _ context.CancelFunc) {
 			b.do(t, `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)
-		}, true},
-		"ItsConnectionIsCut": {func(_ *testing.T, wire *proxy, _ context.CancelFunc) { wire.cut() }, true},
-		"TheCallerLeaves":    {func(_ *testing.T, _ *proxy, cancel context.CancelFunc) { cancel() }, false},
+		}, patience, true},
+		"ItsConnectionIsCut":   {func(_ *testing.T, wire *proxy, _ context.CancelFunc) { wire.cut(-1) }, patience, true},
+		"ItsConnectionIsReset": {func(_ *testing.T, wire *proxy, _ context.CancelFunc) { wire.cut(0) }, patience, true},
+		"TheCallersTimeIsOver": {func(_ *testing.T, _ *proxy, _ context.CancelFunc) {}, 500 * time.Millisecond, false},
+		"TheCallerLeaves":      {func(_ *testing.T, _ *proxy, cancel context.CancelFunc) { cancel() }, patience, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			id := b.charging(t, account, 500)
@@ -219,7 +224,7 @@ func TestF19DatabaseGoesAwayInMidStep(t *testing.T) {
 			defer func() { _ = rival.Rollback(context.WithoutCancel(t.Context())) }()
 			_, err = rival.Exec(t.Context(), `select from purchases where id = $1 for update`, id)
 			done(t, err)
-			ctx, cancel := context.WithCancel(t.Context())
+			ctx, cancel := context.WithTimeout(t.Context(), c.within)
 			defer cancel()
 			recorded := make(chan error, 1)
 			go func() { recorded <- through.RecordBank(ctx, id, declined(id)) }()
