@@ -60,7 +60,7 @@ func (l *Ledger) ClaimMessages(ctx context.Context, limit int, lease time.Durati
 func (l *Ledger) MessageDelivered(ctx context.Context, m Message) error {
 	_, err := l.exec(ctx, "take message out of outbox", `
 		with gone as (delete from outbox where id = $1 and revision = $2)
-		update outbox set attempts = 0 where id = $1 and revision <> $2`, m.ID, m.Revision)
+		update outbox set attempts = 0, last_error = null where id = $1 and revision <> $2`, m.ID, m.Revision)
 	return err
 }
 
