@@ -123,11 +123,15 @@ func (l *Ledger) RecordBankAnswer(ctx context.Context, in BankAnswerInput) (Bank
 }
 
 // review puts an answer before a person that contradicts the purchase. A purchase
-// that is still pending ends: what was captured is not what it asked for.
+// that is still pending ends: what was captured is not what it asked for. Between
+// two ends without money there is nothing to review: the first one stands.
 func (l *Ledger) review(ctx context.Context, purchaseID string, answer ledger.BankAnswer) (BankRecorded, error) {
 	p, err := l.Store.Purchase(ctx, purchaseID)
 	if err != nil {
 		return BankRecorded{}, err
+	}
+	if p.Ended() && p.Bank != models.BankApproved && answer.State != models.BankApproved {
+		return BankRecorded{Otherwise: p.Status}, nil
 	}
 	err = l.Store.RaiseAlert(ctx, models.Alert{
 		Kind: models.AlertCaptureInReview, Subject: "purchase/" + p.ID, AccountID: &p.AccountID, RaisedAt: l.Now(),

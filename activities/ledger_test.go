@@ -144,6 +144,45 @@ func TestI3AnswerThatContradictsThePurchaseIsInReview(t *testing.T) {
 	}
 }
 
+// I3: an alert is for money. What is not final and comes late, or another end
+// without any, is none.
+func TestLateAnswersWithoutMoneyAreNotInReview(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	declined := activities.Payment{State: activities.PaymentDeclined, PaymentIntentID: "pi_1", Code: "lost_card"}
+	approved := activities.Payment{State: activities.PaymentApproved, PaymentIntentID: "pi_2", CapturedCents: 2500}
+	for name, c := range map[string]struct {
+		first, late activities.Payment
+		otherwise   models.PurchaseStatus
+	}{
+		"ProcessingAfterADecline":   {declined, activities.Payment{State: activities.PaymentProcessing, PaymentIntentID: "pi_1"}, ""},
+		"UnknownAfterADecline":      {declined, activities.Payment{State: activities.PaymentUnknown}, ""},
+		"ProcessingAfterAnApproval": {approved, activities.Payment{State: activities.PaymentProcessing, PaymentIntentID: "pi_2"}, ""},
+		"UnknownAfterAnApproval":    {approved, activities.Payment{State: activities.PaymentUnknown}, ""},
+		"CanceledAfterADecline":     {declined, activities.Payment{State: activities.PaymentCanceled, PaymentIntentID: "pi_1"}, models.PurchaseDeclined},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ref := w.buys(t, models.OriginCheckout)
+			for _, payment := range []*activities.Payment{&c.first, &c.late} {
+				if payment.PaymentIntentID != "" {
+					payment.PaymentIntentID += ref.PurchaseID
+				}
+			}
+			first, err := run(t, w.books().RecordBankAnswer, activities.BankAnswerInput{PurchaseID: ref.PurchaseID, Payment: c.first})
+			done(t, err)
+			same(t, "the first answer", first.Otherwise, "")
+			before := w.purchase(t, ref)
+			late, err := run(t, w.books().RecordBankAnswer, activities.BankAnswerInput{PurchaseID: ref.PurchaseID, Payment: c.late})
+			done(t, err)
+			same(t, "the purchase stands otherwise", late.Otherwise, c.otherwise)
+			same(t, "revision", w.purchase(t, ref).Revision, before.Revision)
+			alerts, err := w.OpenAlerts(t.Context())
+			done(t, err)
+			same(t, "alerts", len(alerts), 0)
+		})
+	}
+}
+
 func TestLaggingGateways(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -25,6 +25,10 @@ type Mail struct {
 	smtp *mail.Client
 }
 
+// ErrMailRefused: the mail itself is the trouble, not the way to its server. The
+// address is none, or the server answered that it will not take it (5xx).
+var ErrMailRefused = errors.New("refused for good")
+
 // smtpTimeout bounds each step of a delivery.
 const smtpTimeout = 10 * time.Second
 
@@ -89,7 +93,7 @@ func (m *Mail) send(ctx context.Context, id, to, subject, text string) error {
 		return fmt.Errorf("MAIL_FROM: %w", err)
 	}
 	if err := message.To(to); err != nil {
-		return fmt.Errorf("mail %s: the account's email address cannot be written to", id)
+		return fmt.Errorf("mail %s: %w: the account's email address cannot be written to", id, ErrMailRefused)
 	}
 	message.Subject(subject)
 	message.SetMessageIDWithValue(id + "@paystage")
@@ -114,8 +118,12 @@ func undelivered(id string, err error) error {
 		return nil
 	}
 	var refused *mail.SendError
-	if errors.As(err, &refused) {
-		return fmt.Errorf("mail %s: %s: answer %d %s", id, refused.Reason, refused.ErrorCode(), refused.EnhancedStatusCode())
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("mail %s: %w", id, err)
 	}
-	return fmt.Errorf("mail %s: %w", id, err)
+	answer := fmt.Sprintf("%s: answer %d %s", refused.Reason, refused.ErrorCode(), refused.EnhancedStatusCode())
+	if refused.ErrorCode() >= 500 {
+		return fmt.Errorf("mail %s: %w: %s", id, ErrMailRefused, answer)
+	}
+	return fmt.Errorf("mail %s: %s", id, answer)
 }

@@ -2,6 +2,7 @@ package activities_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -179,8 +180,8 @@ func TestI9MailErrorsNameNobody(t *testing.T) {
 		says []string
 	}{{ada, []string{"purchase-0198-1-approved", "550", "5.1.1"}}, {unwritable, []string{"purchase-0198-1-approved", "cannot be written to"}}} {
 		err := m.PurchaseApproved(t.Context(), c.to, approved)
-		if err == nil {
-			t.Fatal("no error")
+		if !errors.Is(err, activities.ErrMailRefused) {
+			t.Fatalf("got %v", err)
 		}
 		if strings.Contains(err.Error(), "ada@") {
 			t.Errorf("it names the customer: %v", err)
@@ -193,8 +194,13 @@ func TestI9MailErrorsNameNobody(t *testing.T) {
 	}
 	closed, err := activities.NewMail("", "smtp://127.0.0.1:1", "billing@paystage.example")
 	done(t, err)
-	if err := closed.PurchaseApproved(t.Context(), ada, approved); err == nil || strings.Contains(err.Error(), "ada@") {
-		t.Errorf("without a server: %v", err)
+	busy, err := activities.NewMail("", "smtp://"+newPostOffice(t, "450 4.2.1 <ada@example.com> later").address, "billing@paystage.example")
+	done(t, err)
+	for name, m := range map[string]*activities.Mail{"without a server": closed, "of a busy server": busy} {
+		err := m.PurchaseApproved(t.Context(), ada, approved)
+		if err == nil || errors.Is(err, activities.ErrMailRefused) || strings.Contains(err.Error(), "ada@") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

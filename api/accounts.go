@@ -49,7 +49,7 @@ func (s *Server) accountRoutes(api huma.API) {
 	}, []models.Role{models.RoleCheckout, models.RoleSupport}, s.getBilling)
 	route(s, api, huma.Operation{
 		OperationID: "put-card", Method: http.MethodPut, Path: "/v1/accounts/{id}/card", Tags: tags,
-		Summary: "Make a card the account's card", Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
+		Summary: "Make a card the account's card", Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, checkout, s.putCard)
 	route(s, api, huma.Operation{
 		OperationID: "delete-card", Method: http.MethodDelete, Path: "/v1/accounts/{id}/card", Tags: tags,

@@ -171,5 +171,33 @@ func TestUnknownIDs(t *testing.T) {
 	}
 	f.t = t
 	f.call(models.RoleCheckout, "GET", "/v2/everything", nil).refused(404, "no_such_route")
+	f.call(models.RoleCheckout, "POST", "/", nil).refused(404, "no_such_route")
 	f.unchanged(before)
+}
+
+// A route that takes other methods says which.
+func TestMethodThatARouteDoesNotTake(t *testing.T) {
+	f := open(t)
+	id := uuid.NewString()
+	for _, c := range []struct{ method, path, allow string }{
+		{"DELETE", "/v1/accounts", "POST"},
+		{"GET", "/v1/accounts/" + id + "/purchases", "POST"},
+		{"POST", "/v1/accounts/" + id + "/card", "PUT, DELETE"},
+		{"PATCH", "/v1/keys", "GET, HEAD, POST"},
+		{"OPTIONS", "/v1/purchases/" + id, "GET, HEAD"},
+		{"GET", "/webhooks/stripe", "POST"},
+		{"PUT", "/healthz", "GET, HEAD"},
+		{"POST", "/openapi.json", "GET, HEAD"},
+	} {
+		t.Run(c.method+" "+c.path, func(t *testing.T) {
+			f.t = t
+			answer := f.send(c.method, c.path, nil)
+			if p := answer.refused(405, "method_not_allowed"); !strings.Contains(p.Detail, c.allow) {
+				t.Errorf("it does not say which: %s", p.Detail)
+			}
+			if got := answer.header.Get("Allow"); got != c.allow {
+				t.Errorf("Allow: %s, want %s", got, c.allow)
+			}
+		})
+	}
 }

@@ -35,11 +35,11 @@ type described struct {
 }
 
 // errorsOf are the errors that each route can answer with, besides those of all
-// (500), of those that want a key (401, 403) and that take a body (400, 413, 415, 422).
+// (500, 503), of those that want a key (401, 403) and that take a body (400, 413, 415, 422).
 var errorsOf = map[string][]int{
 	"POST /v1/accounts":                      {},
 	"GET /v1/accounts/{id}/billing":          {404},
-	"PUT /v1/accounts/{id}/card":             {404, 409, 503},
+	"PUT /v1/accounts/{id}/card":             {404, 409},
 	"DELETE /v1/accounts/{id}/card":          {409},
 	"POST /v1/accounts/{id}/purchases":       {404, 409},
 	"GET /v1/purchases/{id}":                 {404},
@@ -47,7 +47,7 @@ var errorsOf = map[string][]int{
 	"GET /v1/accounts/{id}/invoices":         {404},
 	"GET /v1/invoices/{id}":                  {404},
 	"POST /webhooks/stripe":                  {},
-	"POST /v1/support/tier-sync":             {404, 409, 503},
+	"POST /v1/support/tier-sync":             {404, 409},
 	"POST /v1/support/accounts/{id}/credits": {404, 409},
 	"POST /v1/support/accounts/{id}/limit":   {404, 409},
 	"PUT /v1/accounts/{id}/balance-limit":    {404},
@@ -83,7 +83,7 @@ func TestDescription(t *testing.T) {
 	for route, errors := range errorsOf {
 		method, path, _ := strings.Cut(route, " ")
 		operation := api.Paths[path][strings.ToLower(method)]
-		want := append([]int{500}, errors...)
+		want := append([]int{500, 503}, errors...)
 		if path != "/webhooks/stripe" {
 			want = append(want, 401, 403)
 			if len(operation.Security) != 1 {

@@ -135,7 +135,9 @@ func (f *front) newKey(role models.Role) string {
 	f.t.Helper()
 	key, text, err := api.NewRoleKey(role, "a test's "+string(role), f.clock.now())
 	done(f.t, err)
-	done(f.t, f.store.CreateRoleKey(f.t.Context(), key))
+	done(f.t, f.store.CreateRoleKey(f.t.Context(), key, models.AuditEntry{
+		At: f.clock.now(), Actor: "a test", Role: models.RoleAdmin, Action: "create_key", Subject: api.KeySubject(key.ID), Reason: "to open doors",
+	}))
 	return text
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/paystage/paystage/ledger"
 	"github.com/paystage/paystage/models"
 )
@@ -29,7 +30,7 @@ const (
 func NewRoleKey(role models.Role, name string, at time.Time) (models.RoleKey, string, error) {
 	if !slices.Contains(models.Roles(), role) {
 		return models.RoleKey{}, "", problem(http.StatusUnprocessableEntity, "invalid_role",
-			fmt.Sprintf("There is no role %q. The roles are %s.", role, roleNames()))
+			fmt.Sprintf("There is no role %q. The roles are %s.", role, RoleNames(models.Roles())))
 	}
 	var id [keyIDBytes]byte
 	var secret [32]byte
@@ -42,10 +43,11 @@ func NewRoleKey(role models.Role, name string, at time.Time) (models.RoleKey, st
 	return key, text, nil
 }
 
-func roleNames() string {
-	var names []string
-	for _, role := range models.Roles() {
-		names = append(names, string(role))
+// RoleNames lists roles in words.
+func RoleNames(roles []models.Role) string {
+	names := make([]string, len(roles))
+	for i, role := range roles {
+		names[i] = string(role)
 	}
 	return strings.Join(names, ", ")
 }
@@ -53,14 +55,14 @@ func roleNames() string {
 // keyIDOf reads the id out of a key's text, "" if it has not the form of one.
 func keyIDOf(text string) string {
 	parts := strings.Split(text, "_")
-	if len(parts) != 4 || parts[0] != "ps" || !isKeyID(parts[2]) {
+	if len(parts) != 4 || parts[0] != "ps" || !IsKeyID(parts[2]) {
 		return ""
 	}
 	return parts[2]
 }
 
-// isKeyID says whether a text has the form of a key's id.
-func isKeyID(text string) bool {
+// IsKeyID says whether a text has the form of a key's id.
+func IsKeyID(text string) bool {
 	id, err := hex.DecodeString(text)
 	return err == nil && len(id) == keyIDBytes
 }
@@ -79,7 +81,7 @@ func (s *Server) authorize(api huma.API, roles []models.Role) func(huma.Context,
 		key, err := s.authenticate(ctx.Context(), ctx.Header("Authorization"))
 		if err == nil && !slices.Contains(roles, key.Role) {
 			err = problem(http.StatusForbidden, "wrong_role",
-				fmt.Sprintf("A %s key may not do this. Use a key with one of the roles: %s.", key.Role, joinRoles(roles)))
+				fmt.Sprintf("A %s key may not do this. Use a key with one of the roles: %s.", key.Role, RoleNames(roles)))
 		}
 		if err == nil {
 			next(huma.WithValue(ctx, callerKey{}, key))
@@ -89,16 +91,9 @@ func (s *Server) authorize(api huma.API, roles []models.Role) func(huma.Context,
 		if !known {
 			s.Log.Error("key not checked", "error", err)
 		}
-		writeProblem(ctx, p)
+		_, w := humago.Unwrap(ctx)
+		p.write(w)
 	}
-}
-
-func joinRoles(roles []models.Role) string {
-	names := make([]string, len(roles))
-	for i, role := range roles {
-		names[i] = string(role)
-	}
-	return strings.Join(names, ", ")
 }
 
 // authenticate finds the key of an Authorization header. The hash is compared in

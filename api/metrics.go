@@ -6,7 +6,14 @@ import (
 
 	"github.com/paystage/paystage/ledger"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 )
+
+func (s *Server) metrics() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), vitals{s})
+	return registry
+}
 
 // vitals answers the metrics of the business from the database: they are the
 // truth whichever process is asked, and survive a restart.

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -20,6 +22,9 @@ type Problem struct {
 	Detail string `json:"detail" doc:"What is wrong and what to do." example:"The least credit purchase is $5.00. Choose a larger amount."`
 	// Errors says, for a request of the wrong form, what is wrong where.
 	Errors []FieldError `json:"errors,omitempty"`
+
+	// headers go with the answer.
+	headers http.Header
 }
 
 // FieldError is one thing wrong with a request.
@@ -37,18 +42,53 @@ func (p *Problem) GetStatus() int { return p.Status }
 // ContentType makes a JSON answer a problem.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
+// GetHeaders are the headers of the answer; huma asks for them.
+func (p *Problem) GetHeaders() http.Header { return p.headers }
+
+// write answers the problem where huma does not.
+func (p *Problem) write(w http.ResponseWriter) {
+	maps.Copy(w.Header(), p.headers)
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p)
+}
+
+// retryAfter is how many seconds a caller is asked to stay away where something that
+// we need does not answer.
+const retryAfter = "5"
+
 func problem(status int, code, detail string) *Problem {
-	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
+	p := &Problem{
+		Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail, headers: http.Header{},
+	}
+	switch status {
+	case http.StatusUnauthorized:
+		p.headers.Set("WWW-Authenticate", `Bearer realm="paystage"`)
+	case http.StatusServiceUnavailable:
+		p.headers.Set("Retry-After", retryAfter)
+	}
+	return p
 }
 
 // huma has one place, for the whole program, where the form of its own errors is
 // set. This package is the only one here that uses huma.
-func init() { huma.NewError = humaProblem }
+func init() {
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		return humaProblem(status, message, errs...)
+	}
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+		p := humaProblem(status, message, errs...)
+		if status == http.StatusRequestEntityTooLarge {
+			p.Detail = fmt.Sprintf("The body is larger than the %d bytes that this route takes. Send only what it asks for.", ctx.Operation().MaxBodyBytes)
+		}
+		return p
+	}
+}
 
 // humaProblem gives the errors that huma finds by itself (a body of the wrong
 // form, say) their code and sentence. The values that a caller sent are left out:
 // they may be personal (I9).
-func humaProblem(status int, message string, errs ...error) huma.StatusError {
+func humaProblem(status int, message string, errs ...error) *Problem {
 	var fields []FieldError
 	for _, err := range errs {
 		var detail *huma.ErrorDetail
@@ -84,7 +124,7 @@ func formProblem(status int, fields []FieldError) (code, sentence string) {
 	}
 	switch {
 	case status == http.StatusRequestEntityTooLarge:
-		return "body_too_large", "The body is larger than this route takes. Send only what it asks for."
+		return "body_too_large", ""
 	case status == http.StatusBadRequest:
 		return "malformed_request", "The request cannot be read: the body must be one JSON object."
 	case status == http.StatusUnsupportedMediaType:
@@ -97,10 +137,13 @@ func formProblem(status int, fields []FieldError) (code, sentence string) {
 	return "invalid_request", ""
 }
 
-const internalSentence = "Something failed on our side. Nothing was lost; repeat the request with the same Idempotency-Key."
+const (
+	internalSentence    = "Something failed on our side. Nothing was lost; repeat the request with the same Idempotency-Key."
+	unavailableSentence = "The database does not answer just now. Repeat the request in a moment, with the same Idempotency-Key if it has one."
+)
 
 // problemOf is what a handler's error tells the caller. known is false for an
-// error that only the log should see.
+// error whose cause only the log should see.
 func problemOf(err error) (p *Problem, known bool) {
 	if errors.As(err, &p) {
 		return p, true
@@ -115,6 +158,9 @@ func problemOf(err error) (p *Problem, known bool) {
 	case errors.Is(err, ledger.ErrIdempotencyMismatch):
 		return problem(http.StatusConflict, "idempotency_mismatch",
 			"This Idempotency-Key was used before with another body. Use a new key for something new, or repeat the first body."), true
+	}
+	if errors.Is(err, ledger.ErrUnavailable) {
+		return problem(http.StatusServiceUnavailable, "unavailable", unavailableSentence), false
 	}
 	return problem(http.StatusInternalServerError, "internal", internalSentence), false
 }

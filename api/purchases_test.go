@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -297,6 +298,29 @@ func TestPreferWait(t *testing.T) {
 	}
 }
 
+// Several Prefer headers are one list (RFC 7240); the first wish to wait counts.
+func TestPreferOfSeveralHeaders(t *testing.T) {
+	f := open(t)
+	account := f.customer()
+	for _, prefers := range [][]string{{"respond-async", "wait=0"}, {"wait=0", "wait=30"}, {"handling=lenient, x", "", "Wait=0"}} {
+		req, err := http.NewRequestWithContext(t.Context(), "POST", f.url+"/v1/accounts/"+account+"/purchases", strings.NewReader(`{"amount_cents": 2500}`))
+		done(t, err)
+		req.Header.Set("Authorization", "Bearer "+f.keys[models.RoleCheckout])
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Idempotency-Key", uuid.NewString())
+		for _, prefer := range prefers {
+			req.Header.Add("Prefer", prefer)
+		}
+		began := time.Now()
+		res, err := http.DefaultClient.Do(req)
+		done(t, err)
+		res.Body.Close()
+		if took := time.Since(began); res.StatusCode != 202 || took > 5*time.Second {
+			t.Errorf("%q: answered %d after %s", prefers, res.StatusCode, took)
+		}
+	}
+}
+
 // Declines show the code and the sentence of the table, and never what the bank or
 // we suspect of the card (R44).
 func TestDeclinesAreShownByTheTable(t *testing.T) {
@@ -372,21 +396,4 @@ func TestSlowAndOverdue(t *testing.T) {
 	f.acknowledge(p.AccountID, gatewayB, 1)
 	f.settle(p.ID)
 	want(false, false)
-}
-
-// F19: without its database the front door says that it failed, and a log line says
-// why.
-func TestF19WithoutADatabase(t *testing.T) {
-	f := open(t)
-	account := f.customer()
-	f.store.Close()
-	for _, c := range []struct{ method, path string }{
-		{"GET", "/v1/accounts/" + account + "/billing"},
-		{"GET", "/v1/keys"},
-	} {
-		f.call(models.RoleCheckout, c.method, c.path, nil).refused(500, "internal")
-	}
-	if !strings.Contains(f.log.String(), "level=ERROR") {
-		t.Error("the log does not tell")
-	}
 }

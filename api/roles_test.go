@@ -158,6 +158,30 @@ func TestKeysAreMadeShownOnceAndRevoked(t *testing.T) {
 	}
 }
 
+// R52: who made and who revoked a key is in the audit log with why, the key itself
+// is not.
+func TestR52KeysAreMadeAndRevokedInTheAuditLog(t *testing.T) {
+	f := open(t)
+	var made api.Key
+	f.call(models.RoleAdmin, "POST", "/v1/keys", object{"role": "support", "name": "Grace", "reason": "new colleague"}).into(201, &made)
+	for range 2 {
+		f.call(models.RoleAdmin, "DELETE", "/v1/keys/"+made.ID+"?reason=left", nil).into(200, &api.Key{})
+	}
+	f.call(models.RoleAdmin, "POST", "/v1/keys", object{"role": "support", "name": "Ada"}).into(201, &api.Key{})
+	admin := "a test's admin (" + strings.Split(f.keys[models.RoleAdmin], "_")[2] + ") admin "
+	got := scan[string](f, "select string_agg(concat_ws(' ', actor, role, action, replace(subject, $1, 'ID'), reason), chr(10) order by id) from audit_log where actor <> 'a test'", made.ID)
+	lines := strings.Split(got, "\n")
+	want := []string{admin + "create_key key/ID new colleague", admin + "revoke_key key/ID left"}
+	if len(lines) != 3 || !slices.Equal(lines[:2], want) || !strings.HasSuffix(lines[2], " no reason given") {
+		t.Errorf("the audit log has\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+	}
+	secret := strings.Split(made.Text, "_")[3]
+	if strings.Contains(f.snapshot()["audit_log"], secret) || strings.Contains(f.log.String(), secret) {
+		t.Error("the key itself is told")
+	}
+	f.call(models.RoleAdmin, "DELETE", "/v1/keys/"+made.ID+"?reason="+strings.Repeat("r", 2001), nil).refused(422, "reason_required")
+}
+
 func TestBadKeys(t *testing.T) {
 	f := open(t)
 	before := f.snapshot()

@@ -100,6 +100,7 @@ var bodyErrors = []int{
 // it is open to all.
 func route[In, Out any](s *Server, api huma.API, op huma.Operation, roles []models.Role, handle func(context.Context, *In) (*Out, error)) {
 	op.BodyReadTimeout = bodyTimeout
+	op.Errors = append(op.Errors, http.StatusServiceUnavailable)
 	if op.MaxBodyBytes == 0 {
 		op.MaxBodyBytes = maxBody
 	}

@@ -18,7 +18,7 @@ func (s *Server) supportRoutes(api huma.API) {
 	route(s, api, huma.Operation{
 		OperationID: "tier-sync", Method: http.MethodPost, Path: "/v1/support/tier-sync", Tags: tags,
 		Summary: "Find a purchase, verify it with Stripe, and push the right tier to the gateways now",
-		Errors:  []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
+		Errors:  []int{http.StatusNotFound, http.StatusConflict},
 	}, support, s.tierSync)
 	route(s, api, huma.Operation{
 		OperationID: "grant-credits", Method: http.MethodPost, Path: "/v1/support/accounts/{id}/credits", Tags: tags,

@@ -248,7 +248,14 @@ func TestWebhookBodies(t *testing.T) {
 	large := event(500 << 10)
 	f.deliver(large, signature(large, webhookSecret, f.clock.now())).into(200, &struct{}{})
 	endless := event(2 << 20)
-	f.deliver(endless, signature(endless, webhookSecret, f.clock.now())).refused(413, "body_too_large")
+	p := f.deliver(endless, signature(endless, webhookSecret, f.clock.now())).refused(413, "body_too_large")
+	if !strings.Contains(p.Detail, "1048576 bytes") {
+		t.Errorf("it does not name the limit: %s", p.Detail)
+	}
+	p = f.putCard(f.account(), strings.Repeat(" ", 65<<10)).refused(413, "body_too_large")
+	if !strings.Contains(p.Detail, "65536 bytes") {
+		t.Errorf("it does not name the limit of its own route: %s", p.Detail)
+	}
 }
 
 // 200 only when it is stored: Stripe sends again what was answered otherwise.

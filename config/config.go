@@ -12,9 +12,11 @@ import (
 	"net"
 	"net/url"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
+	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/gateway"
 )
 
@@ -82,7 +84,7 @@ func LoadServe() (Serve, error) {
 	if address, err := url.Parse(c.URL); err == nil && c.Listen == "" {
 		c.Listen = address.Host
 	}
-	if err := together(err, commonErr, c.checkSecrets(), checkListen("PAYSTAGE_LISTEN", c.Listen)); err != nil {
+	if err := together(err, commonErr, c.checkSecrets(), c.checkMaximum(), checkListen("PAYSTAGE_LISTEN", c.Listen)); err != nil {
 		return Serve{}, err
 	}
 	return c, nil
@@ -121,13 +123,13 @@ func together(errs ...error) error {
 // form in which they are compared and stored.
 func (c *Common) check() error {
 	c.URL = strings.TrimSuffix(c.URL, "/")
-	errs := []error{checkURL("PAYSTAGE_URL", c.URL), checkURL("STRIPE_API_BASE", c.StripeAPIBase)}
+	errs := []error{checkBase("PAYSTAGE_URL", c.URL), checkBase("STRIPE_API_BASE", c.StripeAPIBase)}
 	for i, gateway := range c.GatewayURLs {
 		c.GatewayURLs[i] = strings.TrimSuffix(strings.TrimSpace(gateway), "/")
 		if c.GatewayURLs[i] == "" {
 			errs = append(errs, errors.New("PAYSTAGE_GATEWAY_URLS: one of the addresses is empty"))
 		}
-		errs = append(errs, checkURL("PAYSTAGE_GATEWAY_URLS", c.GatewayURLs[i]))
+		errs = append(errs, checkBase("PAYSTAGE_GATEWAY_URLS", c.GatewayURLs[i]))
 	}
 	return errors.Join(errs...)
 }
@@ -159,13 +161,44 @@ func (s Serve) checkSecrets() error {
 	return nil
 }
 
+// checkMaximum refuses a maximum under which nothing could be bought (R2).
+func (s Serve) checkMaximum() error {
+	if s.MaxPurchaseCents < billing.MinPurchaseCents {
+		return fmt.Errorf("PAYSTAGE_MAX_PURCHASE_CENTS: %d is below the least purchase, $5.00: set %d or more, or leave it out for %d",
+			s.MaxPurchaseCents, billing.MinPurchaseCents, billing.DefaultMaxPurchaseCents)
+	}
+	return nil
+}
+
 // checkURL looks at an address if there is one.
 func checkURL(name, value string) error {
 	u, err := url.Parse(value)
 	if value != "" && (err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "") {
-		return fmt.Errorf("%s: %q is not a URL such as http://127.0.0.1:8080", name, value)
+		return fmt.Errorf("%s: %sis not a URL such as http://127.0.0.1:8080", name, bare(u))
 	}
 	return nil
+}
+
+// checkBase looks at an address that paths are put behind. A gateway's is stored,
+// logged and shown besides, so nothing secret may be in it (I9).
+func checkBase(name, value string) error {
+	if err := checkURL(name, value); err != nil {
+		return err
+	}
+	if u, _ := url.Parse(value); u.User != nil || strings.ContainsAny(value, "?#") {
+		return fmt.Errorf("%s: %smust be an address without a user or password, query or fragment, such as http://127.0.0.1:8080", name, bare(u))
+	}
+	return nil
+}
+
+// bare is the part of an address that is no secret, quoted and with a space behind
+// it; "" for what is no address at all.
+func bare(u *url.URL) string {
+	if u == nil {
+		return ""
+	}
+	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+	return strconv.Quote(shown.String()) + " "
 }
 
 // checkListen looks at what to listen on if there is something.

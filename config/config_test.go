@@ -87,19 +87,19 @@ func TestServeWithDefaults(t *testing.T) {
 
 func TestWhatIsSetIsTaken(t *testing.T) {
 	environment(t, map[string]string{
-		"MAIL_DIR": unset, "SMTP_URL": "smtp://mail", "MAIL_FROM": "a@b.example", "PAYSTAGE_RETURN_URL": "https://shop.example/back",
-		"WORKER_LISTEN": ":9090", "PAYSTAGE_LISTEN": "127.0.0.1:8080", "PAYSTAGE_MAX_PURCHASE_CENTS": "50000", "STRIPE_API_BASE": "http://sim",
+		"MAIL_DIR": unset, "SMTP_URL": "smtp://mail", "MAIL_FROM": "a@b.example", "PAYSTAGE_RETURN_URL": "https://shop.example/back?from=bank#top",
+		"WORKER_LISTEN": ":9090", "PAYSTAGE_LISTEN": "127.0.0.1:8080", "PAYSTAGE_MAX_PURCHASE_CENTS": "500", "STRIPE_API_BASE": "http://sim",
 		"STRIPE_WEBHOOK_SECRET": "whsec_1, whsec_2",
 	})
 	w, err := config.LoadWorker()
 	done(t, err)
-	if w.SMTPURL != "smtp://mail" || w.MailFrom != "a@b.example" || w.ReturnURL != "https://shop.example/back" || w.Listen != ":9090" ||
+	if w.SMTPURL != "smtp://mail" || w.MailFrom != "a@b.example" || w.ReturnURL != "https://shop.example/back?from=bank#top" || w.Listen != ":9090" ||
 		w.StripeAPIBase != "http://sim" {
 		t.Errorf("got %+v", w)
 	}
 	s, err := config.LoadServe()
 	done(t, err)
-	if s.Listen != "127.0.0.1:8080" || s.MaxPurchaseCents != 50_000 || !slices.Equal(s.WebhookSecrets, []string{"whsec_1", "whsec_2"}) {
+	if s.Listen != "127.0.0.1:8080" || s.MaxPurchaseCents != 500 || !slices.Equal(s.WebhookSecrets, []string{"whsec_1", "whsec_2"}) {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -144,6 +144,17 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		"AllWrong/serve": {"serve", map[string]string{
 			"PAYSTAGE_URL": "ftp://pay.example", "PAYSTAGE_LISTEN": "8080", "PAYSTAGE_MAX_PURCHASE_CENTS": "ten", "STRIPE_WEBHOOK_SECRET": "secret-of-ours,",
 		}, []string{"PAYSTAGE_URL", "PAYSTAGE_LISTEN", "PAYSTAGE_MAX_PURCHASE_CENTS", "STRIPE_WEBHOOK_SECRET"}},
+		"R2/MaximumOfNothing":     {"serve", map[string]string{"PAYSTAGE_MAX_PURCHASE_CENTS": "0"}, []string{"PAYSTAGE_MAX_PURCHASE_CENTS", "500 or more"}},
+		"R2/MaximumBelowZero":     {"serve", map[string]string{"PAYSTAGE_MAX_PURCHASE_CENTS": "-1"}, []string{"PAYSTAGE_MAX_PURCHASE_CENTS", "500 or more"}},
+		"R2/MaximumBelowLeast":    {"serve", map[string]string{"PAYSTAGE_MAX_PURCHASE_CENTS": "499"}, []string{"499", "$5.00", "500 or more"}},
+		"GatewayWithPassword":     {"worker", map[string]string{"PAYSTAGE_GATEWAY_URLS": "http://us:secret-of-ours@a"}, []string{"PAYSTAGE_GATEWAY_URLS", "without a user"}},
+		"GatewayWithUser":         {"serve", map[string]string{"PAYSTAGE_GATEWAY_URLS": "http://secret-of-ours@a"}, []string{"PAYSTAGE_GATEWAY_URLS", "without a user"}},
+		"GatewayWithQuery":        {"worker", map[string]string{"PAYSTAGE_GATEWAY_URLS": "http://a/?token=secret-of-ours"}, []string{"PAYSTAGE_GATEWAY_URLS", "query"}},
+		"GatewayWithEmptyQuery":   {"worker", map[string]string{"PAYSTAGE_GATEWAY_URLS": "http://a/?"}, []string{"PAYSTAGE_GATEWAY_URLS", "query"}},
+		"GatewayWithFragment":     {"worker", map[string]string{"PAYSTAGE_GATEWAY_URLS": "http://b,http://a/#secret-of-ours"}, []string{"PAYSTAGE_GATEWAY_URLS", "fragment"}},
+		"PasswordInWhatIsNoURL":   {"worker", map[string]string{"PAYSTAGE_GATEWAY_URLS": "ftp://us:secret-of-ours@a"}, []string{"PAYSTAGE_GATEWAY_URLS"}},
+		"OwnURLWithQuery":         {"serve", map[string]string{"PAYSTAGE_URL": "http://127.0.0.1:80?a=b"}, []string{"PAYSTAGE_URL", "query"}},
+		"StripeBaseWithUser":      {"serve", map[string]string{"STRIPE_API_BASE": "http://secret-of-ours@sim"}, []string{"STRIPE_API_BASE", "without a user"}},
 		"NoHost":                  {"worker", map[string]string{"PAYSTAGE_URL": "http://"}, []string{"PAYSTAGE_URL"}},
 		"NoPortToListenOn":        {"serve", map[string]string{"PAYSTAGE_URL": "https://pay.example"}, []string{"PAYSTAGE_LISTEN"}},
 		"GatewayLeftOut":          {"worker", map[string]string{"PAYSTAGE_GATEWAY_URLS": "http://a,,http://b"}, []string{"PAYSTAGE_GATEWAY_URLS"}},

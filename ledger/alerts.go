@@ -76,6 +76,34 @@ func (l *Ledger) SweepStuckPurchases(ctx context.Context, now time.Time, patienc
 		on conflict (kind, subject) where resolved_at is null do nothing`, now, patience, actionPatience, processingPatience)
 }
 
+// maxMailAlerts bounds how many undelivered mails are told at once: a mail server
+// that takes none would bury every other alert.
+const maxMailAlerts = 100
+
+// SweepUndeliveredMails raises an alert for each mail that was tried and has not been
+// delivered for longer than patience, the oldest first, and resolves those of mails
+// that have left the outbox. Both go by the clock of the outbox (F24). It answers how
+// many alerts are new.
+func (l *Ledger) SweepUndeliveredMails(ctx context.Context, patience time.Duration) (int64, error) {
+	return l.exec(ctx, "sweep undelivered mails", `
+		with told as materialized (
+			select id, subject from alerts where kind = $3 and resolved_at is null),
+		over as (
+			update alerts set resolved_at = clock_timestamp()
+			 where id in (select id from told where subject not in (select kind || '/' || subject from outbox)))
+		insert into alerts (kind, subject, account_id, detail, raised_at)
+		select $3, o.kind || '/' || o.subject,
+		       case o.kind when 'mail_purchase_approved' then (select account_id from purchases where id = o.subject::uuid) end,
+		       format('Not delivered in %s tries: %s. It is tried again, at least every hour.', o.attempts, o.last_error),
+		       clock_timestamp()
+		  from outbox o
+		 where o.kind like 'mail\_%' and o.last_error is not null and o.created_at <= clock_timestamp() - $1::interval
+		   and o.kind || '/' || o.subject not in (select subject from told)
+		 order by o.created_at, o.id
+		 limit greatest(0, $2 - (select count(*) from told))
+		on conflict (kind, subject) where resolved_at is null do nothing`, patience, maxMailAlerts, models.AlertMailUndelivered)
+}
+
 // RestartPending puts up to limit pending purchases, made before the given time
 // and with ids above after, into the outbox to be started. A workflow that is
 // there ignores it; one that Temporal lost begins again from the database (I6).

@@ -226,3 +226,31 @@ func TestRestartPendingPages(t *testing.T) {
 	done(t, err)
 	same(t, "due at once", len(messages), 5)
 }
+
+// However many mails are not delivered, a bounded number of alerts tells it, the
+// oldest first; other messages are none of it.
+func TestUndeliveredMailsAreToldUpToABound(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	const most, more = 100, 20
+	sweep := func(want int64) {
+		t.Helper()
+		raised, err := b.SweepUndeliveredMails(t.Context(), 15*time.Minute)
+		done(t, err)
+		same(t, "raised", raised, want)
+	}
+	b.do(t, `insert into outbox (kind, subject, due_at, last_error, attempts, created_at)
+		select 'mail_purchase_approved', gen_random_uuid(), clock_timestamp(), 'refused', n, clock_timestamp() - interval '1 day' + n * interval '1 minute'
+		  from generate_series(1, $1) n`, most+more)
+	b.do(t, `insert into outbox (kind, subject, due_at, last_error, created_at) values
+		('propagate', 'a', now(), 'down', now() - interval '1 day'),
+		('mail_purchase_approved', gen_random_uuid(), now(), 'refused', now() - interval '14 minutes'),
+		('mail_purchase_approved', gen_random_uuid(), now(), null, now() - interval '1 day')`)
+	sweep(most)
+	sweep(0)
+	same(t, "of the oldest", ask[int64](t, b, `select count(*) from alerts a join outbox o on a.subject = o.kind || '/' || o.subject where o.attempts between 1 and $1`, most), most)
+	b.do(t, `delete from outbox where attempts between 1 and 10`) // delivered
+	sweep(0)                                                      // makes room
+	sweep(10)
+	same(t, "resolved", ask[int64](t, b, `select count(*) from alerts where resolved_at is not null`), 10)
+}

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -56,15 +55,19 @@ func (l *Ledger) RequestPropagation(ctx context.Context, accountID string) error
 const maxLagging = 1000
 
 // RequestLagging has the entitlements pushed that some gateway of gateways does not
-// hold: of a gateway that is new, or where the word to push was lost (I6).
+// hold: of a gateway that is new, or where the word to push was lost (I6). Those come
+// first that have waited longest, since they changed or were last tried; so where more
+// lag than one sweep takes, each has its turn.
 func (l *Ledger) RequestLagging(ctx context.Context, gateways []string) (int64, error) {
 	return value[int64](ctx, l, "request lagging entitlements", `
 		with lagging as materialized (
-			select e.account_id from entitlements e
-			 where e.version > 0 and exists (
-				select from unnest($1::text[]) as g (gateway)
-				  left join gateway_acks a on a.account_id = e.account_id and a.gateway = g.gateway
-				 where coalesce(a.version, 0) < e.version)
+			select e.account_id
+			  from entitlements e
+			 cross join unnest($1::text[]) as g (gateway)
+			  left join gateway_acks a on a.account_id = e.account_id and a.gateway = g.gateway
+			 where e.version > 0 and coalesce(a.version, 0) < e.version
+			 group by e.account_id
+			 order by min(greatest(e.changed_at, a.failed_at)), e.account_id
 			 limit $2),
 		put as materialized (select outbox_put('propagate', account_id::text) from lagging)
 		select count(*) from put`, gateways, maxLagging)
@@ -92,8 +95,5 @@ func (l *Ledger) ForceSync(ctx context.Context, accountID, purchaseID string, ru
 			return err
 		})
 	})
-	if err != nil {
-		return fmt.Errorf("force sync: %w", err)
-	}
-	return nil
+	return wrap("force sync", err)
 }

@@ -314,6 +314,38 @@ func TestI6RequestLagging(t *testing.T) {
 	same(t, "requested for a new gateway", requested, 3)
 }
 
+// I6: more accounts lag than are pushed at once. None is left out for ever: the
+// longest waiting come first, and one that was tried a moment ago waits anew.
+func TestI6RequestLaggingStarvesNobody(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	const most, more = 1000, 3
+	b.do(t, `insert into accounts (id, email, name, territory, created_at)
+		select gen_random_uuid(), n || '@example.com', n::text, 'US', $1::timestamptz from generate_series(1, $2) n`, noon, most+more)
+	// The last three have waited for the shortest time.
+	b.do(t, `update entitlements e set version = 1, changed_at = $1::timestamptz + (a.name || ' seconds')::interval from accounts a where a.id = e.account_id`, noon)
+	requested := func() (newest int64) {
+		t.Helper()
+		n, err := b.RequestLagging(t.Context(), gateways(2))
+		done(t, err)
+		same(t, "requested", n, most)
+		return ask[int64](t, b, `select count(*) from outbox o join accounts a on a.id::text = o.subject where a.name::int > $1`, most)
+	}
+	same(t, "of the newest, at first", requested(), 0)
+	b.do(t, `insert into gateway_acks (account_id, gateway, version, last_error, failed_at)
+		select subject::uuid, g, 0, 'down', $1::timestamptz + interval '1 day' from outbox, unnest($2::text[]) g`, noon, gateways(2))
+	b.do(t, `delete from outbox`)
+	same(t, "of the newest, when the others were tried", requested(), more)
+
+	// Of those that wait equally long the ids decide.
+	b.do(t, `delete from outbox`)
+	b.do(t, `delete from gateway_acks`)
+	b.do(t, `update entitlements set changed_at = $1`, noon)
+	_ = requested()
+	same(t, "left out", ask[string](t, b, `select string_agg(account_id::text, ' ' order by account_id) from entitlements where account_id::text not in (select subject from outbox)`),
+		ask[string](t, b, `select string_agg(id::text, ' ' order by id) from (select id from accounts order by id desc limit $1) l`, more))
+}
+
 func TestRequestPropagation(t *testing.T) {
 	t.Parallel()
 	b := open(t)

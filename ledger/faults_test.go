@@ -5,8 +5,10 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/ledger"
@@ -94,6 +96,19 @@ type proxy struct {
 	// cutAtNextAnswer has the answer to the next statement that is executed thrown
 	// away, and the connection cut.
 	cutAtNextAnswer atomic.Bool
+
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+// cut ends every connection: with linger 0 by a reset, with -1 in an orderly way.
+func (p *proxy) cut(linger int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, conn := range p.conns {
+		_ = conn.(*net.TCPConn).SetLinger(linger)
+		conn.Close()
+	}
 }
 
 func newProxy(t *testing.T, databaseURL string) *proxy {
@@ -124,6 +139,9 @@ const bind = 'B'
 
 func (p *proxy) serve(client net.Conn) {
 	defer client.Close()
+	p.mu.Lock()
+	p.conns = append(p.conns, client)
+	p.mu.Unlock()
 	server, err := net.Dial("tcp", p.server)
 	if err != nil {
 		return
@@ -163,15 +181,58 @@ func TestF19NoDatabase(t *testing.T) {
 	done(t, err)
 	t.Cleanup(store.Close)
 	for name, err := range map[string]error{
-		"post":  second(store.Post(t.Context(), freeCredits("k", "00000000-0000-0000-0000-000000000000", 1))),
-		"read":  second(store.Account(t.Context(), "00000000-0000-0000-0000-000000000000")),
-		"claim": second(store.ClaimMessages(t.Context(), 1, lease)),
+		"post":   second(store.Post(t.Context(), freeCredits("k", "00000000-0000-0000-0000-000000000000", 1))),
+		"read":   second(store.Account(t.Context(), "00000000-0000-0000-0000-000000000000")),
+		"claim":  second(store.ClaimMessages(t.Context(), 1, lease)),
+		"sync":   store.ForceSync(t.Context(), "00000000-0000-0000-0000-000000000000", "", billing.TierRules(), audit("00000000-0000-0000-0000-000000000000", "r")),
+		"verify": second(store.Verify(t.Context())),
+		"ping":   store.Ping(t.Context()),
 	} {
 		if !errors.Is(err, ledger.ErrUnavailable) || errors.Is(err, ledger.ErrNotFound) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := store.Verify(t.Context()); store.Ping(t.Context()) == nil || err == nil {
-		t.Errorf("verify: %v", err)
+}
+
+// F19: so is one that goes away in the middle of a step, by its own word or without
+// any. A caller whose own time is over is not.
+func TestF19DatabaseGoesAwayInMidStep(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	account := b.customer(t)
+	for name, c := range map[string]struct {
+		end    func(t *testing.T, wire *proxy, cancel context.CancelFunc)
+		within time.Duration
+		want   bool
+	}{
+		"ItsConnectionIsEnded": {func(t *testing.T, _ *proxy, _ context.CancelFunc) {
+			b.do(t, `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)
+		}, patience, true},
+		"ItsConnectionIsCut":   {func(_ *testing.T, wire *proxy, _ context.CancelFunc) { wire.cut(-1) }, patience, true},
+		"ItsConnectionIsReset": {func(_ *testing.T, wire *proxy, _ context.CancelFunc) { wire.cut(0) }, patience, true},
+		"TheCallersTimeIsOver": {func(_ *testing.T, _ *proxy, _ context.CancelFunc) {}, 500 * time.Millisecond, false},
+		"TheCallerLeaves":      {func(_ *testing.T, _ *proxy, cancel context.CancelFunc) { cancel() }, patience, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			id := b.charging(t, account, 500)
+			wire := newProxy(t, b.url)
+			through, err := ledger.Open(t.Context(), wire.url, 1)
+			done(t, err)
+			t.Cleanup(through.Close)
+			rival, err := b.db.Begin(t.Context())
+			done(t, err)
+			defer func() { _ = rival.Rollback(context.WithoutCancel(t.Context())) }()
+			_, err = rival.Exec(t.Context(), `select from purchases where id = $1 for update`, id)
+			done(t, err)
+			ctx, cancel := context.WithTimeout(t.Context(), c.within)
+			defer cancel()
+			recorded := make(chan error, 1)
+			go func() { recorded <- through.RecordBank(ctx, id, declined(id)) }()
+			b.await(t, 1)
+			c.end(t, wire, cancel)
+			if err := <-recorded; err == nil || errors.Is(err, ledger.ErrUnavailable) != c.want {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }

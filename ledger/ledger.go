@@ -2,34 +2,15 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
-)
-
-// What callers tell apart. Everything else is an outage or a defect.
-var (
-	// ErrNotFound: there is no such row.
-	ErrNotFound = errors.New("not found")
-	// ErrIdempotencyMismatch: the key was used before for something else (R19).
-	ErrIdempotencyMismatch = errors.New("idempotency key was used for something else")
-	// ErrInsufficientCredits: the posting would take credits below zero (R51).
-	ErrInsufficientCredits = errors.New("not enough credits")
-	// ErrNotAsRecorded: the bank's answer contradicts what is settled of the
-	// purchase. No repeat will help; a person must look.
-	ErrNotAsRecorded = errors.New("contradicts what is settled")
-	// ErrLimitIsFixed: support may set no limit for an account of that tier (R7).
-	ErrLimitIsFixed = errors.New("limit is fixed")
-	// ErrUnavailable: the database cannot be reached.
-	ErrUnavailable = errors.New("database unavailable")
 )
 
 // statementTimeout bounds every statement, so that a stuck lock becomes an error
@@ -84,10 +65,7 @@ func (l *Ledger) Close() { l.pool.Close() }
 
 // Ping says whether the database answers.
 func (l *Ledger) Ping(ctx context.Context) error {
-	if err := l.pool.Ping(ctx); err != nil {
-		return fmt.Errorf("ping database: %w", err)
-	}
-	return nil
+	return wrap("ping database", l.pool.Ping(ctx))
 }
 
 // one runs a statement that answers one row and maps it onto T by column name.
@@ -131,50 +109,4 @@ func conflictsAgain[T any](ctx context.Context, run func() (T, error)) (T, error
 			return v, err
 		}
 	}
-}
-
-// isConflict: a serialization failure or a deadlock, after which the same
-// transaction may succeed.
-func isConflict(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
-}
-
-// noDataFound is what a function of the schema says of an id that there is not.
-const noDataFound = "P0002"
-
-// meanings translates the constraints that callers can run into.
-var meanings = map[string]error{
-	"ledger_key_same_contents":         ErrIdempotencyMismatch,
-	"free_credits_never_negative":      ErrInsufficientCredits,
-	"purchased_credits_never_negative": ErrInsufficientCredits,
-	"purchases_approved_is_captured":   ErrNotAsRecorded,
-	"purchases_settled_stays":          ErrNotAsRecorded,
-	"purchases_end_once":               ErrNotAsRecorded,
-	"account_terms_limit_is_fixed":     ErrLimitIsFixed,
-	"usage_prices_are_newest":          ErrPricesChanged,
-	"usage_needs_care":                 errNeedsCare,
-}
-
-func wrap(operation string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, pgx.ErrNoRows) || errors.Is(err, gorm.ErrRecordNotFound) {
-		return fmt.Errorf("%s: %w", operation, ErrNotFound)
-	}
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		if pg.Code == noDataFound {
-			return fmt.Errorf("%s: %w", operation, ErrNotFound)
-		}
-		if meaning, ok := meanings[pg.ConstraintName]; ok {
-			return fmt.Errorf("%s: %w: %w", operation, meaning, err)
-		}
-	}
-	var connect *pgconn.ConnectError
-	if errors.As(err, &connect) {
-		return fmt.Errorf("%s: %w: %w", operation, ErrUnavailable, err)
-	}
-	return fmt.Errorf("%s: %w", operation, err)
 }

@@ -41,14 +41,17 @@ const (
 
 // ClaimMessages takes up to limit due messages of the lanes, of all lanes if none
 // is named, for the time of the lease. Those that are neither delivered nor given
-// back by then are due again, so that a relay that dies loses nothing.
+// back by then are due again, so that a relay that dies loses nothing. They are
+// read once, apart from the update: joined with it the limit could be applied anew
+// for each row.
 func (l *Ledger) ClaimMessages(ctx context.Context, limit int, lease time.Duration, lanes ...Lane) ([]Message, error) {
 	return many[Message](ctx, l, "claim outbox messages", `
+		with due as materialized (
+			select id from outbox where due_at <= clock_timestamp()
+			   and ($3::text[] is null or case when kind like 'mail\_%' then 'mail' else 'workflows' end = any($3))
+			 order by due_at, id limit $1 for update skip locked)
 		update outbox o set due_at = clock_timestamp() + $2::interval, attempts = o.attempts + 1
-		  from (select id from outbox where due_at <= clock_timestamp()
-		           and ($3::text[] is null or case when kind like 'mail\_%' then 'mail' else 'workflows' end = any($3))
-		         order by due_at, id limit $1 for update skip locked) due
-		 where o.id = due.id
+		  from due where o.id = due.id
 		returning o.id, o.kind, o.subject, o.revision, o.attempts`, limit, lease, lanes)
 }
 
@@ -57,7 +60,7 @@ func (l *Ledger) ClaimMessages(ctx context.Context, limit int, lease time.Durati
 func (l *Ledger) MessageDelivered(ctx context.Context, m Message) error {
 	_, err := l.exec(ctx, "take message out of outbox", `
 		with gone as (delete from outbox where id = $1 and revision = $2)
-		update outbox set attempts = 0 where id = $1 and revision <> $2`, m.ID, m.Revision)
+		update outbox set attempts = 0, last_error = null where id = $1 and revision <> $2`, m.ID, m.Revision)
 	return err
 }
 

@@ -141,7 +141,8 @@ type BankAnswer struct {
 }
 
 // RecordBank stores what the bank said. A repeat is nothing. A final answer
-// stands: one that differs, a second payment included, is an error (I2).
+// stands: one that differs, a second payment included, is ErrNotAsRecorded (I2).
+// One that is not final and comes after it is late, and says nothing.
 func (l *Ledger) RecordBank(ctx context.Context, id string, a BankAnswer) error {
 	var known *bool
 	if a.State == models.BankDeclined {
@@ -156,7 +157,7 @@ func (l *Ledger) RecordBank(ctx context.Context, id string, a BankAnswer) error 
 	if err != nil {
 		return err
 	}
-	if held.Bank != a.State {
+	if a.State.Final() && held.Bank != a.State {
 		return fmt.Errorf("record bank answer: purchase %s is %s already, not %s: %w", id, held.Bank, a.State, ErrNotAsRecorded)
 	}
 	if a.State == models.BankApproved && *held.PaymentIntentID != a.PaymentIntentID {

@@ -87,7 +87,7 @@ func TestRoleKeys(t *testing.T) {
 	for i, role := range models.Roles() {
 		done(t, b.CreateRoleKey(t.Context(), models.RoleKey{
 			ID: string(role), Role: role, Name: "for tests", SecretHash: hash, CreatedAt: noon.Add(time.Duration(i) * time.Minute),
-		}))
+		}, keyAudit("create_key", string(role), noon)))
 	}
 	keys, err := b.RoleKeys(t.Context())
 	done(t, err)
@@ -99,7 +99,7 @@ func TestRoleKeys(t *testing.T) {
 		t.Errorf("got %+v", key)
 	}
 	for _, at := range []time.Time{noon, noon.Add(time.Hour)} {
-		key, err = b.RevokeRoleKey(t.Context(), "support", at)
+		key, err = b.RevokeRoleKey(t.Context(), "support", keyAudit("revoke_key", "support", at))
 		done(t, err)
 		if key.RevokedAt == nil || !key.RevokedAt.Equal(noon) {
 			t.Errorf("revoked at %v, want %v", key.RevokedAt, noon)
@@ -112,14 +112,39 @@ func TestRoleKeys(t *testing.T) {
 	}
 	for name, err := range map[string]error{
 		"read":   second(b.RoleKey(t.Context(), "nobody")),
-		"revoke": second(b.RevokeRoleKey(t.Context(), "nobody", noon)),
+		"revoke": second(b.RevokeRoleKey(t.Context(), "nobody", keyAudit("revoke_key", "nobody", noon))),
 	} {
 		if !errors.Is(err, ledger.ErrNotFound) {
 			t.Errorf("%s an unknown key: %v", name, err)
 		}
 	}
-	refused(t, b.CreateRoleKey(t.Context(), models.RoleKey{ID: "admin", Role: models.RoleAdmin, Name: "n", SecretHash: hash, CreatedAt: noon}),
-		"role_keys_pkey")
+	again := models.RoleKey{ID: "admin", Role: models.RoleAdmin, Name: "n", SecretHash: hash, CreatedAt: noon}
+	refused(t, b.CreateRoleKey(t.Context(), again, keyAudit("create_key", "admin", noon)), "role_keys_pkey")
+	// R52: what was done is in the audit log once, and what was not done isn't.
+	same(t, "audit log", ask[string](t, b, `select string_agg(action || ' ' || subject, ', ' order by id) from audit_log`),
+		"create_key key/checkout, create_key key/usage, create_key key/gateway, create_key key/support, create_key key/finance, "+
+			"create_key key/admin, revoke_key key/support")
+	same(t, "actor", ask[string](t, b, `select distinct actor from audit_log`), "ada")
+}
+
+func TestRoleKeyIsRevokedOnceByAllAtOnce(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	key := models.RoleKey{ID: "till", Role: models.RoleCheckout, Name: "n", SecretHash: bytes.Repeat([]byte{7}, 32), CreatedAt: noon}
+	done(t, b.CreateRoleKey(t.Context(), key, keyAudit("create_key", "till", noon)))
+	together(8, func(i int) {
+		revoked, err := b.RevokeRoleKey(t.Context(), "till", keyAudit("revoke_key", "till", noon.Add(time.Duration(i)*time.Minute)))
+		if err != nil || revoked.RevokedAt == nil {
+			t.Errorf("%+v, %v", revoked, err)
+		}
+	})
+	same(t, "audit entries", ask[int64](t, b, `select count(*) from audit_log where action = 'revoke_key'`), 1)
+	same(t, "of the one that did it", ask[bool](t, b, `select bool_and(at = (select revoked_at from role_keys)) from audit_log where action = 'revoke_key'`), true)
+}
+
+// keyAudit is the entry of what ada does to a key.
+func keyAudit(action, id string, at time.Time) models.AuditEntry {
+	return models.AuditEntry{At: at, Actor: "ada", Role: models.RoleAdmin, Action: action, Subject: "key/" + id, Reason: "why not"}
 }
 
 func second[T any](_ T, err error) error { return err }

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -91,7 +90,7 @@ func (l *Ledger) Verify(ctx context.Context) (v Verification, err error) {
 		return err
 	})
 	if err != nil {
-		return Verification{}, fmt.Errorf("verify ledger: %w", err)
+		return Verification{}, wrap("verify ledger", err)
 	}
 	return v, nil
 }

@@ -42,6 +42,8 @@ const (
 	AlertChargeRefused AlertKind = "charge_refused"
 	// AlertCaptureInReview: Stripe holds money for a purchase that ended without credit (I3).
 	AlertCaptureInReview AlertKind = "capture_in_review"
+	// AlertMailUndelivered: a mail has not been delivered for a quarter of an hour (R24).
+	AlertMailUndelivered AlertKind = "mail_undelivered"
 	// AlertWebhookVersion: Stripe sends events of another API version (F17).
 	AlertWebhookVersion AlertKind = "webhook_version"
 )

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -133,7 +134,7 @@ func (r *Relay) handle(ctx context.Context, m ledger.Message) error {
 	defer noted()
 	if err != nil {
 		r.Log.Warn("outbox message not delivered", "kind", m.Kind, "subject", m.Subject, "attempt", m.Attempts, "error", err)
-		return r.Store.MessageFailed(noting, m, err.Error(), backoff(m.Attempts))
+		return r.Store.MessageFailed(noting, m, err.Error(), backoff(m.Attempts, err))
 	}
 	return r.Store.MessageDelivered(noting, m)
 }
@@ -181,9 +182,14 @@ func (r *Relay) mailPurchaseApproved(ctx context.Context, purchaseID string) err
 }
 
 // backoff is the pause before a message's next delivery: a quarter of a second,
-// doubling to a minute.
-func backoff(attempts int32) time.Duration {
-	return min(250*time.Millisecond<<min(attempts-1, 10), time.Minute)
+// doubling to a minute, or to an hour for a mail that is refused for good. Somebody
+// may mend the address or the mail server meanwhile.
+func backoff(attempts int32, err error) time.Duration {
+	longest := time.Minute
+	if errors.Is(err, activities.ErrMailRefused) {
+		longest = time.Hour
+	}
+	return min(250*time.Millisecond<<min(attempts-1, 20), longest)
 }
 
 func pause(ctx context.Context, d time.Duration) {

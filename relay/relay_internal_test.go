@@ -2,6 +2,8 @@ package relay
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math"
@@ -10,19 +12,28 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/paystage/paystage/activities"
 	"github.com/paystage/paystage/ledger"
 	"github.com/paystage/paystage/models"
 	"github.com/paystage/paystage/testenv"
 	"github.com/paystage/paystage/workflows"
 )
 
-func TestBackoffDoublesToAMinute(t *testing.T) {
+func TestBackoffDoublesToAMinuteOrAnHour(t *testing.T) {
 	t.Parallel()
 	for attempts, want := range map[int32]time.Duration{
 		1: 250 * time.Millisecond, 2: 500 * time.Millisecond, 8: 32 * time.Second, 9: time.Minute, 100: time.Minute, math.MaxInt32: time.Minute,
 	} {
-		if got := backoff(attempts); got != want {
+		if got := backoff(attempts, errors.New("down")); got != want {
 			t.Errorf("attempt %d: %s, want %s", attempts, got, want)
+		}
+	}
+	refused := fmt.Errorf("mail 1: %w", activities.ErrMailRefused)
+	for attempts, want := range map[int32]time.Duration{
+		1: 250 * time.Millisecond, 9: 64 * time.Second, 14: 2048 * time.Second, 15: time.Hour, 100: time.Hour, math.MaxInt32: time.Hour,
+	} {
+		if got := backoff(attempts, refused); got != want {
+			t.Errorf("attempt %d of what is refused: %s, want %s", attempts, got, want)
 		}
 	}
 	if delivery+noteWithin >= lease {

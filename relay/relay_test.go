@@ -496,3 +496,54 @@ func TestPartitionsAreMadeAhead(t *testing.T) {
 		t.Errorf("%v %v", made, err)
 	}
 }
+
+// A mail that its server will never take is told to a person, tried by the hour, and
+// the alert goes when the mail has gone.
+func TestMailRefusedForGoodIsToldUntilItIsDelivered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.purchase(t, "ada..l@example.com") // an address that cannot be written to
+	w.put(t, ledger.MessageMailPurchaseApproved, id)
+	do := func(sql string) {
+		t.Helper()
+		_, err := w.db.Exec(t.Context(), sql)
+		done(t, err)
+	}
+	do(`update outbox set attempts = 30`)
+	r := w.relay(t)
+	w.run(t, r)
+	pause := func() (minutes int) {
+		done(t, w.db.QueryRow(t.Context(), `
+			select extract(epoch from due_at - clock_timestamp())::int / 60 from outbox where last_error is not null
+			union all select -1 limit 1`).Scan(&minutes))
+		return minutes
+	}
+	eventually(t, "minutes until the next try", pause, func(minutes int) bool { return minutes == 59 })
+	alerts := func() []models.Alert {
+		t.Helper()
+		r.RaiseAlerts(t.Context(), noon)
+		open, err := w.OpenAlerts(t.Context())
+		done(t, err)
+		return open
+	}
+	if open := alerts(); len(open) != 0 {
+		t.Errorf("told at once: %+v", open)
+	}
+	do(`update outbox set created_at = created_at - interval '15 minutes'`)
+	for range 2 {
+		open := alerts()
+		if len(open) != 1 || open[0].Kind != models.AlertMailUndelivered || open[0].Subject != "mail_purchase_approved/"+id || open[0].AccountID == nil ||
+			!strings.Contains(open[0].Detail, "cannot be written to") || strings.Contains(open[0].Detail, "ada..l") {
+			t.Fatalf("alerts: %+v", open)
+		}
+	}
+	if n := strings.Count(w.logged.String(), "mails are not delivered"); n != 1 {
+		t.Errorf("logged %d times: %s", n, w.logged)
+	}
+	do(`update accounts set email = 'ada@example.com'`)
+	do(`update outbox set due_at = clock_timestamp()`)
+	eventually(t, "outbox", func() []string { return w.left(t) }, none)
+	if open := alerts(); len(open) != 0 {
+		t.Errorf("the mail has gone and the alert is open: %+v", open)
+	}
+}

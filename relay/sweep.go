@@ -20,6 +20,8 @@ const (
 	// from as far back as usage may be reported to partitionsAhead months from now.
 	partitionsEvery = time.Hour
 	partitionsAhead = 3
+	// mailPatience is how long a mail may be undelivered before somebody is told.
+	mailPatience = 15 * time.Minute
 )
 
 // Sweep looks after what takes too long until ctx ends (R18, I6).
@@ -46,8 +48,14 @@ func (r *Relay) Sweep(ctx context.Context, now func() time.Time) {
 	}
 }
 
-// RaiseAlerts raises an alert for each purchase that has taken too long at now.
+// RaiseAlerts raises alerts for the purchases that have taken too long at now, and
+// for the mails that can't be delivered.
 func (r *Relay) RaiseAlerts(ctx context.Context, now time.Time) {
+	r.tellOfPurchases(ctx, now)
+	r.tellOfMails(ctx)
+}
+
+func (r *Relay) tellOfPurchases(ctx context.Context, now time.Time) {
 	raised, err := r.Store.SweepStuckPurchases(ctx, now, billing.OverdueAfter)
 	if err != nil {
 		r.Log.Error("stuck purchases not looked for", "error", err)
@@ -69,6 +77,17 @@ func (r *Relay) MakePartitions(ctx context.Context, now time.Time) {
 	}
 	if made > 0 {
 		r.Log.Info("usage partitions made", "months", made)
+	}
+}
+
+func (r *Relay) tellOfMails(ctx context.Context) {
+	raised, err := r.Store.SweepUndeliveredMails(ctx, mailPatience)
+	if err != nil {
+		r.Log.Error("undelivered mails not looked for", "error", err)
+		return
+	}
+	if raised > 0 {
+		r.Log.Error("mails are not delivered; see the open alerts", "new", raised)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os/user"
 	"time"
 
 	"github.com/paystage/paystage/api"
@@ -37,7 +38,9 @@ func keysCommand() *cobra.Command {
 }
 
 func createKeyCommand() *cobra.Command {
-	var role, name string
+	var role models.Role
+	var name string
+	reason := api.NoReason
 	cmd := &cobra.Command{
 		Use:   "create --role ROLE --name WHO",
 		Short: "Make a key; it is shown this once",
@@ -45,11 +48,11 @@ func createKeyCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: doing(func(cmd *cobra.Command, _ []string) error {
 			return withLedger(cmd.Context(), func(store *ledger.Ledger) error {
-				key, text, err := api.NewRoleKey(models.Role(role), name, time.Now().UTC())
+				key, text, err := api.NewRoleKey(role, name, time.Now().UTC())
 				if err != nil {
 					return err
 				}
-				if err := store.CreateRoleKey(cmd.Context(), key); err != nil {
+				if err := store.CreateRoleKey(cmd.Context(), key, byHand("create_key", key.ID, reason)); err != nil {
 					return err
 				}
 				shown := api.KeyOf(key)
@@ -58,10 +61,9 @@ func createKeyCommand() *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&role, "role", "", "checkout, usage, gateway, support, finance or admin")
-	cmd.Flags().StringVar(&name, "name", "", "who holds it; the audit log shows it")
-	_ = cmd.MarkFlagRequired("role")
-	_ = cmd.MarkFlagRequired("name")
+	required(cmd, &role, "role", "`one` of "+api.RoleNames(models.Roles()), aRole)
+	required(cmd, &name, "name", "`who` holds it; the audit log shows it", words(maxName))
+	given(cmd, &reason, "reason", "`why`, for the audit log", words(maxReason))
 	return cmd
 }
 
@@ -92,18 +94,34 @@ func listKeysCommand() *cobra.Command {
 }
 
 func revokeKeyCommand() *cobra.Command {
-	return &cobra.Command{
+	reason := api.NoReason
+	cmd := &cobra.Command{
 		Use:   "revoke ID",
 		Short: "Revoke a key, at once",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArgument(aKeyID),
 		RunE: doing(func(cmd *cobra.Command, args []string) error {
 			return withLedger(cmd.Context(), func(store *ledger.Ledger) error {
-				key, err := store.RevokeRoleKey(cmd.Context(), args[0], time.Now().UTC())
+				key, err := store.RevokeRoleKey(cmd.Context(), args[0], byHand("revoke_key", args[0], reason))
 				if err != nil {
 					return err
 				}
 				return show(cmd, api.KeyOf(key), fmt.Sprintf("Revoked the %s key of %s.", key.Role, key.Name))
 			})
 		}),
+	}
+	given(cmd, &reason, "reason", "`why`, for the audit log", words(maxReason))
+	return cmd
+}
+
+// byHand is the audit entry of what somebody with access to the database does to a
+// key; nobody knows more of them than their name on this machine.
+func byHand(action, keyID, reason string) models.AuditEntry {
+	who := "unknown user"
+	if u, err := user.Current(); err == nil {
+		who = u.Username
+	}
+	return models.AuditEntry{
+		At: time.Now().UTC(), Actor: "starter keys (" + who + ")", Role: models.RoleAdmin,
+		Action: action, Subject: api.KeySubject(keyID), Reason: reason,
 	}
 }

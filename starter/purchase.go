@@ -16,8 +16,8 @@ import (
 
 func purchaseCommand() *cobra.Command {
 	var account, key string
-	var cents int64
-	var wait int
+	var amount int64
+	wait := 10
 	cmd := &cobra.Command{
 		Use:   "purchase --account ID --amount-cents N",
 		Short: "Buy credits with the account's card",
@@ -35,19 +35,17 @@ func purchaseCommand() *cobra.Command {
 			var purchase api.Purchase
 			err = door.call(cmd.Context(), http.MethodPost, "/v1/accounts/"+url.PathEscape(account)+"/purchases",
 				map[string]string{"Idempotency-Key": key, "Prefer": "wait=" + strconv.Itoa(wait)},
-				map[string]int64{"amount_cents": cents}, &purchase)
+				map[string]int64{"amount_cents": amount}, &purchase)
 			if err != nil {
 				return err
 			}
 			return showPurchase(cmd, purchase)
 		}),
 	}
-	cmd.Flags().StringVar(&account, "account", "", "the account's id")
-	cmd.Flags().Int64Var(&cents, "amount-cents", 0, "what to buy, in whole cents")
-	cmd.Flags().StringVar(&key, "idempotency-key", "", "one key for one purchase; made up if not given")
-	cmd.Flags().IntVar(&wait, "wait", 10, "seconds to wait for the bank, at most 60")
-	_ = cmd.MarkFlagRequired("account")
-	_ = cmd.MarkFlagRequired("amount-cents")
+	required(cmd, &account, "account", "the account's `id`", anID)
+	required(cmd, &amount, "amount-cents", "what to buy, in whole `cents`", cents)
+	given(cmd, &key, "idempotency-key", "one `key` for one purchase; made up if not given", idempotencyKey(255))
+	given(cmd, &wait, "wait", "`seconds` to wait for the bank, at most 60 (default 10)", waitSeconds)
 	return cmd
 }
 
@@ -56,7 +54,7 @@ func statusCommand() *cobra.Command {
 		Use:   "status PURCHASE",
 		Short: "Show how far a purchase is, stage by stage",
 		Long:  "Asks the front door at PAYSTAGE_URL, with PAYSTAGE_SUPPORT_KEY.",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArgument(anID),
 		RunE: doing(func(cmd *cobra.Command, args []string) error {
 			door, err := newFrontDoor("PAYSTAGE_SUPPORT_KEY")
 			if err != nil {

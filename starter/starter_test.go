@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http/httptest"
+	"os"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/paystage/paystage/activities"
 	"github.com/paystage/paystage/api"
 	"github.com/paystage/paystage/billing"
@@ -38,6 +40,8 @@ func starter(args ...string) (code int, stdout, message string) {
 	return exitCode(err), out.String(), message
 }
 
+const anAccount = "01a20000-0000-7000-8000-000000000001"
+
 func TestExitCodesOfWrongUsage(t *testing.T) {
 	for _, v := range []string{"DATABASE_URL", "PAYSTAGE_URL", "PAYSTAGE_CHECKOUT_KEY", "PAYSTAGE_SUPPORT_KEY"} {
 		t.Setenv(v, "")
@@ -53,12 +57,36 @@ func TestExitCodesOfWrongUsage(t *testing.T) {
 		"NoKeysCommand":    {[]string{"keys"}, 2, "name a command"},
 		"MissingFlag":      {[]string{"purchase"}, 2, "account"},
 		"BadOutput":        {[]string{"alerts", "--output", "xml"}, 2, "text or json"},
-		"AmountNoNumber":   {[]string{"purchase", "--account", "a", "--amount-cents", "5.5"}, 2, "amount-cents"},
+		"AmountNoNumber":   {[]string{"purchase", "--account", anAccount, "--amount-cents", "5.5"}, 2, "amount-cents"},
 		"TimeWithoutZone":  {[]string{"force-sync", "--email", "a@b.c", "--purchased-at", "2026-11-03T14:05:00", "--reason", "r"}, 2, "zone"},
 		"StatusOfNothing":  {[]string{"status"}, 2, "arg"},
 		"NoDatabase":       {[]string{"migrate"}, 1, "DATABASE_URL is not set"},
 		"NoFrontDoor":      {[]string{"alerts"}, 1, "PAYSTAGE_URL is not set"},
 		"NoConfiguration":  {[]string{"serve"}, 1, "DATABASE_URL"},
+		"AmountOfNothing":  {[]string{"purchase", "--account", anAccount, "--amount-cents", "0"}, 2, "whole number of cents above zero"},
+		"AmountBelowZero":  {[]string{"purchase", "--account", anAccount, "--amount-cents", "-2500"}, 2, "whole number of cents above zero"},
+		"AccountNoID":      {[]string{"purchase", "--account", "ada", "--amount-cents", "2500"}, 2, "not an id"},
+		"EmptyKey":         {[]string{"purchase", "--account", anAccount, "--amount-cents", "2500", "--idempotency-key", ""}, 2, "1 to 255 printable"},
+		"KeyWithALine":     {[]string{"purchase", "--account", anAccount, "--amount-cents", "2500", "--idempotency-key", "a\nb"}, 2, "printable"},
+		"WaitTooLong":      {[]string{"purchase", "--account", anAccount, "--amount-cents", "2500", "--wait", "61"}, 2, "from 0 to 60"},
+		"WaitBelowZero":    {[]string{"purchase", "--account", anAccount, "--amount-cents", "2500", "--wait", "-1"}, 2, "from 0 to 60"},
+		"StatusNoID":       {[]string{"status", "latest"}, 2, "not an id"},
+		"EmailNoAddress":   {[]string{"force-sync", "--email", "ada", "--purchased-at", "2026-11-03T14:05:00Z", "--reason", "r"}, 2, "email address"},
+		"SyncNoReason":     {[]string{"force-sync", "--email", "a@b.c", "--purchased-at", "2026-11-03T14:05:00Z", "--reason", " "}, 2, "1 to 2000"},
+		"GrantOfNothing":   {[]string{"grant", "--account", anAccount, "--amount-cents", "0", "--reason", "r"}, 2, "above zero"},
+		"GrantToNobody":    {[]string{"grant", "--account", "", "--amount-cents", "500", "--reason", "r"}, 2, "not an id"},
+		"GrantNoReason":    {[]string{"grant", "--account", anAccount, "--amount-cents", "500", "--reason", ""}, 2, "1 to 2000"},
+		"GrantEmptyKey":    {[]string{"grant", "--account", anAccount, "--amount-cents", "500", "--reason", "r", "--idempotency-key", ""}, 2, "1 to 200 printable"},
+		"ResolveNoNumber":  {[]string{"alerts", "resolve", "abc", "--reason", "r"}, 2, "not an alert's id"},
+		"ResolveZero":      {[]string{"alerts", "resolve", "0", "--reason", "r"}, 2, "not an alert's id"},
+		"ResolveNoReason":  {[]string{"alerts", "resolve", "1", "--reason", ""}, 2, "1 to 2000"},
+		"NoSuchRole":       {[]string{"keys", "create", "--role", "bogus", "--name", "Ada"}, 2, "the roles are checkout, usage, gateway, support, finance, admin"},
+		"KeyOfNobody":      {[]string{"keys", "create", "--role", "admin", "--name", ""}, 2, "1 to 200"},
+		"RevokeNoID":       {[]string{"keys", "revoke", "ada"}, 2, "not a key's id"},
+		"RevokeTwo":        {[]string{"keys", "revoke", "0123456789abcdef", "0123456789abcdee"}, 2, "arg"},
+		"NoSuchKeys":       {[]string{"keys", "make"}, 2, "unknown command"},
+		"NoSuchLedger":     {[]string{"ledger", "mend"}, 2, "unknown command"},
+		"ServeWithWords":   {[]string{"serve", "now"}, 2, "unknown command"},
 		"HelpOfEverything": {[]string{"force-sync", "--help"}, 0, ""},
 	}
 	for name, test := range tests {
@@ -97,6 +125,19 @@ func openShop(t *testing.T) (*ledger.Ledger, *client.API) {
 	return store, activities.NewStripeClient(stripeServer.URL, "sk_test_x")
 }
 
+// auditOfKeys is what the audit log has about keys.
+func auditOfKeys(t *testing.T) string {
+	t.Helper()
+	db, err := pgx.Connect(t.Context(), os.Getenv("DATABASE_URL"))
+	require.NoError(t, err)
+	defer db.Close(t.Context())
+	var lines string
+	require.NoError(t, db.QueryRow(t.Context(), `
+		select string_agg(concat_ws(' ', actor, role, action, subject, reason), chr(10) order by id)
+		  from audit_log where subject like 'key/%'`).Scan(&lines))
+	return lines
+}
+
 // useKey makes a key by the command and puts it where the commands look for it.
 func useKey(t *testing.T, role, variable string) string {
 	t.Helper()
@@ -114,7 +155,7 @@ func TestCommandsEndToEnd(t *testing.T) {
 	ctx := context.Background()
 	useKey(t, "checkout", "PAYSTAGE_CHECKOUT_KEY")
 	supportKey := useKey(t, "support", "PAYSTAGE_SUPPORT_KEY")
-	account := models.Account{ID: "01a20000-0000-7000-8000-000000000001", Email: "ada@example.com", Name: "Ada", Territory: "US", CreatedAt: time.Now()}
+	account := models.Account{ID: anAccount, Email: "ada@example.com", Name: "Ada", Territory: "US", CreatedAt: time.Now()}
 	require.NoError(t, store.CreateAccount(ctx, account))
 
 	code, _, message := starter("purchase", "--account", account.ID, "--amount-cents", "2500", "--wait", "0")
@@ -166,8 +207,11 @@ func TestCommandsEndToEnd(t *testing.T) {
 	require.Zero(t, code, message)
 	require.Contains(t, out, `"ledger_sum_micros": 0`)
 
-	code, _, message = starter("keys", "revoke", supportKey)
+	code, _, message = starter("keys", "revoke", supportKey, "--reason", "left the company")
 	require.Zero(t, code, message)
+	require.Regexp(t, `^starter keys \(.+\) admin create_key key/[0-9a-f]{16} no reason given
+starter keys \(.+\) admin create_key key/`+supportKey+` no reason given
+starter keys \(.+\) admin revoke_key key/`+supportKey+` left the company$`, auditOfKeys(t))
 	code, _, message = starter("alerts")
 	require.Equal(t, 1, code)
 	require.Contains(t, message, "invalid_key")

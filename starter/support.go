@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,12 +22,6 @@ func forceSyncCommand() *cobra.Command {
 		Long: "Finds the purchase by the account's address and the approximate time with its zone (2026-11-03T14:05:00-08:00, up to 24 hours off),\n" +
 			"through the front door at PAYSTAGE_URL, with PAYSTAGE_SUPPORT_KEY. It is in the audit log, with who and why.\n--dry-run shows what would change and changes nothing.",
 		Args: cobra.NoArgs,
-		PreRunE: func(*cobra.Command, []string) error {
-			if _, err := time.Parse(time.RFC3339, at); err != nil {
-				return fmt.Errorf("--purchased-at needs a time with its zone, such as 2026-11-03T14:05:00-08:00")
-			}
-			return nil
-		},
 		RunE: doing(func(cmd *cobra.Command, _ []string) error {
 			door, err := newFrontDoor("PAYSTAGE_SUPPORT_KEY")
 			if err != nil {
@@ -43,13 +36,10 @@ func forceSyncCommand() *cobra.Command {
 			return showSync(cmd, result)
 		}),
 	}
-	cmd.Flags().StringVar(&email, "email", "", "the account's email address")
-	cmd.Flags().StringVar(&at, "purchased-at", "", "about when the purchase was made, with the time zone")
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log")
+	required(cmd, &email, "email", "the account's email `address`", anEmail)
+	required(cmd, &at, "purchased-at", "about the `time` when the purchase was made, with its zone", anInstant)
+	required(cmd, &reason, "reason", "`why`, for the audit log", words(maxReason))
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what would change, and change nothing")
-	for _, flag := range []string{"email", "purchased-at", "reason"} {
-		_ = cmd.MarkFlagRequired(flag)
-	}
 	return cmd
 }
 
@@ -86,7 +76,7 @@ func showSync(cmd *cobra.Command, r api.TierSync) error {
 
 func grantCommand() *cobra.Command {
 	var account, reason, key string
-	var cents int64
+	var amount int64
 	cmd := &cobra.Command{
 		Use:   "grant --account ID --amount-cents N --reason WHY",
 		Short: "Grant free credits; they pay for usage and count to no tier",
@@ -103,20 +93,17 @@ func grantCommand() *cobra.Command {
 			}
 			var grant api.Grant
 			err = door.call(cmd.Context(), http.MethodPost, "/v1/support/accounts/"+url.PathEscape(account)+"/credits",
-				map[string]string{"Idempotency-Key": key}, map[string]any{"amount_cents": cents, "reason": reason}, &grant)
+				map[string]string{"Idempotency-Key": key}, map[string]any{"amount_cents": amount, "reason": reason}, &grant)
 			if err != nil {
 				return err
 			}
 			return show(cmd, grant, fmt.Sprintf("Granted. The account holds %s of free credits.", money.USD(grant.FreeMicros)))
 		}),
 	}
-	cmd.Flags().StringVar(&account, "account", "", "the account's id")
-	cmd.Flags().Int64Var(&cents, "amount-cents", 0, "what to grant, in whole cents")
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log")
-	cmd.Flags().StringVar(&key, "idempotency-key", "", "one key for one grant; made up if not given")
-	for _, flag := range []string{"account", "amount-cents", "reason"} {
-		_ = cmd.MarkFlagRequired(flag)
-	}
+	required(cmd, &account, "account", "the account's `id`", anID)
+	required(cmd, &amount, "amount-cents", "what to grant, in whole `cents`", cents)
+	required(cmd, &reason, "reason", "`why`, for the audit log", words(maxReason))
+	given(cmd, &key, "idempotency-key", "one `key` for one grant; made up if not given", idempotencyKey(200))
 	return cmd
 }
 
@@ -151,18 +138,14 @@ func alertsCommand() *cobra.Command {
 	resolve := &cobra.Command{
 		Use:   "resolve ID --reason WHAT-WAS-DONE",
 		Short: "Close an alert",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArgument(anAlertID),
 		RunE: doing(func(cmd *cobra.Command, args []string) error {
 			door, err := newFrontDoor("PAYSTAGE_SUPPORT_KEY")
 			if err != nil {
 				return err
 			}
-			id, err := strconv.ParseInt(args[0], 10, 64)
-			if err != nil {
-				return fmt.Errorf("%q is not an alert's id; `starter alerts` lists them", args[0])
-			}
 			var alert api.Alert
-			err = door.call(cmd.Context(), http.MethodPost, fmt.Sprintf("/v1/support/alerts/%d/resolve", id), nil,
+			err = door.call(cmd.Context(), http.MethodPost, "/v1/support/alerts/"+url.PathEscape(args[0])+"/resolve", nil,
 				map[string]string{"reason": reason}, &alert)
 			if err != nil {
 				return err
@@ -170,8 +153,7 @@ func alertsCommand() *cobra.Command {
 			return show(cmd, alert, fmt.Sprintf("Closed alert %d (%s).", alert.ID, alert.Kind))
 		}),
 	}
-	resolve.Flags().StringVar(&reason, "reason", "", "what was done, for the audit log")
-	_ = resolve.MarkFlagRequired("reason")
+	required(resolve, &reason, "reason", "`what` was done, for the audit log", words(maxReason))
 	cmd.AddCommand(resolve)
 	return cmd
 }

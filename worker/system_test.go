@@ -105,7 +105,9 @@ func (s *system) open(front *httptest.Server) {
 	for _, role := range models.Roles() {
 		key, text, err := api.NewRoleKey(role, "test", now())
 		require.NoError(s.t, err)
-		require.NoError(s.t, s.store.CreateRoleKey(ctx, key))
+		require.NoError(s.t, s.store.CreateRoleKey(ctx, key, models.AuditEntry{
+			At: now(), Actor: "a test", Role: models.RoleAdmin, Action: "create_key", Subject: api.KeySubject(key.ID), Reason: "to open doors",
+		}))
 		s.keys[role] = text
 	}
 }

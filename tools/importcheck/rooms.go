@@ -31,7 +31,7 @@ var house = map[string]room{
 	"api":        {may: rooms("money models billing migrations ledger gateway activities workflows relay")},
 	"web":        {may: rooms("money models billing migrations ledger gateway activities workflows relay api")},
 	// What the programs are told by their environment; the rooms are told by them.
-	"config":  {may: rooms("money models gateway")},
+	"config":  {may: rooms("money models billing gateway")},
 	"worker":  {may: append(production(), "config")},
 	"starter": {may: append(production(), "config")},
 	// The double is a stranger, as Stripe is.
