@@ -4,6 +4,7 @@
 //
 // The system measured is the development stack: worker, front door, gateways and
 // the Stripe double as processes of their own, on a real PostgreSQL and Temporal.
+// Arguments choose benchmarks by parts of their names; without any all run.
 package main
 
 import (
@@ -14,6 +15,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -117,7 +120,13 @@ func measure(ctx context.Context, env stack.Env) ([]result, error) {
 		{"history of a purchase", history},
 		{"a lone purchase", latency},
 		{"purchases and empty workflows", throughput},
+		{"admission", admission},
+		{"usage through HTTP", usage},
+		{"growth of stored usage", growth},
 	} {
+		if !chosen(b.name, os.Args[1:]) {
+			continue
+		}
 		began := time.Now()
 		fmt.Printf("==> %s\n", b.name)
 		r, err := b.run(ctx, env)
@@ -128,6 +137,10 @@ func measure(ctx context.Context, env stack.Env) ([]result, error) {
 		results = append(results, r...)
 	}
 	return results, nil
+}
+
+func chosen(name string, parts []string) bool {
+	return len(parts) == 0 || slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(name, part) })
 }
 
 func report(file string, results []result) error {
