@@ -16,6 +16,7 @@ import (
 	"github.com/paystage/paystage/models"
 	"github.com/paystage/paystage/workflows"
 	"github.com/stripe/stripe-go/v76/client"
+	"github.com/valyala/fastjson"
 	temporal "go.temporal.io/sdk/client"
 )
 
@@ -49,6 +50,7 @@ type Server struct {
 	watch    *watch
 	prices   *prices
 	usage    *ledger.UsageWriter
+	parsers  fastjson.ParserPool
 	handler  http.Handler
 }
 

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/google/uuid"
 	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/ledger"
 	"github.com/paystage/paystage/models"
@@ -76,7 +75,7 @@ type usageOutput struct{ Body UsageAnswer }
 
 // reportUsage counts a batch of usage events (R11).
 func (s *Server) reportUsage(ctx context.Context, in *usageInput) (*usageOutput, error) {
-	reports, err := parseUsage(in.RawBody)
+	reports, err := s.parseUsage(in.RawBody)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +104,7 @@ func (s *Server) countUsage(ctx context.Context, reports []usageReport) (*usageO
 	for i := range reports {
 		event, reason := reports[i].priced(list, now)
 		if reason != "" {
-			out.Body.reject(i, reports[i].ID, reason)
+			out.Body.reject(i, reports[i].id, reason)
 			continue
 		}
 		events, places = append(events, event), append(places, i)
@@ -131,13 +130,9 @@ func (r *usageReport) priced(list billing.PriceList, now time.Time) (models.Usag
 	if r.reason != "" {
 		return models.UsageEvent{}, r.reason
 	}
-	account, err := uuid.Parse(r.AccountID)
-	if err != nil || len(r.AccountID) != 36 {
-		return models.UsageEvent{}, models.UsageUnknownAccount
-	}
-	price, reason := list.PriceUsage(r.SKU, r.quantity, r.at, now)
+	price, reason := list.PriceUsage(r.sku, r.quantity, r.at, now)
 	return models.UsageEvent{
-		AccountID: account, ID: r.ID, At: r.at, PriceID: price.ID, Quantity: r.quantity, Resource: r.Resource,
+		AccountID: r.account, ID: r.id, At: r.at, PriceID: price.ID, Quantity: r.quantity, Resource: r.resource,
 	}, reason
 }
 

@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"encoding/json"
 	"math/big"
 	"net/http"
 	"strconv"
@@ -11,7 +10,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
 	"github.com/paystage/paystage/billing"
+	"github.com/paystage/paystage/models"
+	"github.com/valyala/fastjson"
 )
 
 const (
@@ -27,129 +29,118 @@ const (
 	codeInvalidResource  = "invalid_resource"
 )
 
-// usageReport is an event as it was sent, and what it says.
+// usageReport is an event as it was sent.
 type usageReport struct {
-	ID        string      `json:"id"`
-	AccountID string      `json:"account_id"`
-	SKU       string      `json:"sku"`
-	Quantity  json.Number `json:"quantity"`
-	At        string      `json:"at"`
-	Resource  string      `json:"resource"`
-
+	id       string
+	account  uuid.UUID
+	sku      string
 	quantity int64
 	at       time.Time
+	resource string
 	// reason is the code of what is wrong with the form, "" if nothing is.
 	reason string
 }
 
-// parseUsage reads a batch. What is wrong with one event is that event's own; the
-// batch is refused only if it is no list of events at all.
-func parseUsage(body []byte) ([]usageReport, error) {
-	var batch struct {
-		Events []usageReport `json:"events"`
+// parseUsage reads a batch. What is wrong with one event is that event's own, NaN
+// and infinity included; the batch is refused only if it is no list of events at all.
+func (s *Server) parseUsage(body []byte) ([]usageReport, error) {
+	parser := s.parsers.Get()
+	defer s.parsers.Put(parser)
+	batch, err := parser.ParseBytes(body)
+	if err != nil {
+		batch, err = parser.ParseBytes(withoutInfinity(body))
 	}
-	if err := json.Unmarshal(body, &batch); err != nil {
-		var apart []usageReport
-		if apart, err = parseApart(body); err != nil {
-			return nil, err
-		}
-		batch.Events = apart
+	if err != nil || batch.Type() != fastjson.TypeObject || batch.Exists("events") && batch.Get("events").Type() != fastjson.TypeArray {
+		return nil, problem(http.StatusBadRequest, "malformed_request", "The request cannot be read: the body must be one JSON object with events, a list.")
 	}
-	switch n := len(batch.Events); {
+	events := batch.GetArray("events")
+	switch n := len(events); {
 	case n == 0:
 		return nil, problem(http.StatusUnprocessableEntity, "no_events", "Send at least one event in events.")
 	case n > maxUsageEvents:
 		return nil, problem(http.StatusUnprocessableEntity, "too_many_events", "A batch has at most 5,000 events. Send the rest in another.")
 	}
-	for i := range batch.Events {
-		if r := &batch.Events[i]; r.reason == "" {
-			r.reason = r.read()
-		}
-	}
-	return batch.Events, nil
-}
-
-// parseApart reads the events of a batch one by one, where one of them has not the
-// form of an event.
-func parseApart(body []byte) ([]usageReport, error) {
-	var batch struct {
-		Events []json.RawMessage `json:"events"`
-	}
-	if err := json.Unmarshal(withoutNonNumbers(body), &batch); err != nil {
-		return nil, problem(http.StatusBadRequest, "malformed_request", "The request cannot be read: the body must be one JSON object with events, a list.")
-	}
-	reports := make([]usageReport, len(batch.Events))
-	for i, text := range batch.Events {
-		if json.Unmarshal(text, &reports[i]) == nil {
-			continue
-		}
-		// Its other fields may still say which event it was.
-		reports[i].reason = codeMalformedEvent
-		var fields struct{ Quantity json.RawMessage }
-		if json.Unmarshal(text, &fields) == nil && json.Unmarshal(fields.Quantity, new(json.Number)) != nil {
-			reports[i].reason = codeInvalidQuantity
-		}
+	reports := make([]usageReport, len(events))
+	for i, event := range events {
+		reports[i].reason = reports[i].read(event)
 	}
 	return reports, nil
 }
 
-// nonNumbers are what some encoders write for numbers that JSON has not.
-var nonNumbers = [][]byte{[]byte("-Infinity"), []byte("Infinity"), []byte("NaN")}
-
-// withoutNonNumbers puts quotes around NaN and Infinity outside of texts, so that
-// the event that has one can be told from the others.
-func withoutNonNumbers(body []byte) []byte {
-	var out bytes.Buffer
+// withoutInfinity puts quotes around Infinity outside of texts: some encoders write
+// it for a number that JSON has not, and the parser, which knows NaN, refuses it.
+func withoutInfinity(body []byte) []byte {
+	word := []byte("Infinity")
+	var out []byte
 	inText := false
 	for i := 0; i < len(body); i++ {
-		c := body[i]
 		switch {
-		case inText && c == '\\' && i+1 < len(body):
-			out.WriteByte(c)
+		case inText && body[i] == '\\' && i+1 < len(body):
+			out = append(out, body[i])
 			i++
-			c = body[i]
-		case c == '"':
+		case body[i] == '"':
 			inText = !inText
-		case !inText:
-			if word := nonNumberAt(body[i:]); word != nil {
-				out.WriteByte('"')
-				out.Write(word)
-				out.WriteByte('"')
-				i += len(word) - 1
-				continue
-			}
+		case !inText && bytes.HasPrefix(body[i:], word):
+			out = append(bytes.TrimSuffix(out, []byte("-")), `"Infinity"`...)
+			i += len(word) - 1
+			continue
 		}
-		out.WriteByte(c)
+		out = append(out, body[i])
 	}
-	return out.Bytes()
+	return out
 }
 
-func nonNumberAt(text []byte) []byte {
-	for _, word := range nonNumbers {
-		if bytes.HasPrefix(text, word) {
-			return word
+// read takes an event for what it says, or answers the code of the first thing that
+// says nothing. What it keeps it copies: the parser is used again.
+func (r *usageReport) read(event *fastjson.Value) (reason string) {
+	id, account, sku, at, resource := event.Get("id"), event.Get("account_id"), event.Get("sku"), event.Get("at"), event.Get("resource")
+	for _, text := range []*fastjson.Value{id, account, sku, at, resource} {
+		if event.Type() != fastjson.TypeObject || text != nil && text.Type() != fastjson.TypeString {
+			return codeMalformedEvent
 		}
 	}
-	return nil
-}
-
-// read takes the fields for what they say, or answers the code of the first that
-// says nothing.
-func (r *usageReport) read() (reason string) {
-	if r.ID == "" || len(r.ID) > maxUsageID || !isPlain(r.ID) {
+	r.id, r.sku, r.resource = text(id), text(sku), text(resource)
+	if r.id == "" || len(r.id) > maxUsageID || !isPlain(r.id) {
 		return codeInvalidEventID
 	}
-	if len(r.Resource) > maxUsageResource || !isPlain(r.Resource) {
+	if len(r.resource) > maxUsageResource || !isPlain(r.resource) {
 		return codeInvalidResource
 	}
-	if r.quantity, reason = wholeNumber(string(r.Quantity)); reason != "" {
+	var err error
+	if r.account, err = uuid.Parse(text(account)); err != nil || len(text(account)) != 36 {
+		return models.UsageUnknownAccount
+	}
+	if r.quantity, reason = quantity(event.Get("quantity")); reason != "" {
 		return reason
 	}
-	var err error
-	if r.at, err = time.Parse(time.RFC3339, r.At); err != nil {
+	if r.at, err = time.Parse(time.RFC3339, text(at)); err != nil {
 		return codeInvalidEventTime
 	}
 	return ""
+}
+
+func text(v *fastjson.Value) string {
+	if v == nil {
+		return ""
+	}
+	return string(v.GetStringBytes())
+}
+
+// quantity reads a number, or a text that is one.
+func quantity(v *fastjson.Value) (int64, string) {
+	if v == nil {
+		return 0, codeInvalidQuantity
+	}
+	if n, err := v.Int64(); err == nil {
+		return n, ""
+	}
+	switch v.Type() {
+	case fastjson.TypeNumber:
+		return wholeNumber(v.String())
+	case fastjson.TypeString:
+		return wholeNumber(text(v))
+	}
+	return 0, codeInvalidQuantity
 }
 
 // isPlain says whether a text has no control characters.

@@ -134,7 +134,7 @@ func TestF38PoisonedEventsAreSetAside(t *testing.T) {
 		"near future":           {with(good, object{"at": f.clock.now().Add(6 * time.Minute)}), "usage_in_the_future"},
 		"too old":               {with(good, object{"at": f.clock.now().AddDate(0, 0, -61)}), "usage_too_old"},
 		"not an object":         {json.RawMessage(`7`), "malformed_event"},
-		"null event":            {json.RawMessage(`null`), "invalid_id"},
+		"null event":            {json.RawMessage(`null`), "malformed_event"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f.t = t
