@@ -35,3 +35,22 @@ type RateLimits struct {
 	Embeddings int64 `json:"embeddings_rpm"`
 	Rerank     int64 `json:"rerank_rpm"`
 }
+
+// GatewayState is what one gateway is known to hold of one account.
+type GatewayState struct {
+	Gateway string
+	// Version is the newest that it acknowledged; 0 is none.
+	Version        int64
+	AcknowledgedAt *time.Time
+	LastError      *string
+	FailedAt       *time.Time
+}
+
+// EntitlementState is the row behind an account's Entitlement.
+type EntitlementState struct {
+	AccountID string
+	Version   int64
+	Tier      int
+	Suspended bool
+	ChangedAt time.Time
+}
