@@ -51,8 +51,10 @@ type PurchaseOrder struct {
 const (
 	// StepsLocalCharge: the first try of a charge is a local activity.
 	StepsLocalCharge = 1
+	// StepsCloseDeclined: a declined payment is canceled at Stripe.
+	StepsCloseDeclined = 2
 	// StepsNow is what a purchase that begins now goes by.
-	StepsNow = StepsLocalCharge
+	StepsNow = StepsCloseDeclined
 )
 
 // BeginPurchase marks the bank stage as running and answers the order.

@@ -154,9 +154,9 @@ type CancelInput struct {
 	PaymentIntentID string `json:"payment_intent_id"`
 }
 
-// CancelPayment gives up a payment that waits for the customer, and answers how
-// the payment stands then: it may have been approved a moment before, in which
-// case the approval wins. It needs no key: a payment is canceled once.
+// CancelPayment gives up a payment that waits for the customer or was declined, and
+// answers how the payment stands then: it may have been approved a moment before, in
+// which case the approval wins. It needs no key: a payment is canceled once.
 func (s *Stripe) CancelPayment(ctx context.Context, in CancelInput) (Payment, error) {
 	defer heartbeat(ctx)()
 	params := &stripe.PaymentIntentCancelParams{CancellationReason: stripe.String("abandoned")}

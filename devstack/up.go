@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,10 +49,10 @@ func up(ctx context.Context, out io.Writer) error {
 func printAddresses(out io.Writer, p places, env stack.Env) {
 	rows := [][2]string{
 		{"API", env[stack.PaystageURL] + "/openapi.json"},
-		{"Temporal", orElse(env[stack.TemporalUIURL], env[stack.TemporalAddress])},
+		{"Temporal", cmp.Or(env[stack.TemporalUIURL], env[stack.TemporalAddress])},
 		{"Stripe", env[stack.StripeAPIBase]},
 		{"Gateways", strings.ReplaceAll(env[stack.GatewayURLs], ",", "  ")},
-		{"Mail", orElse(env[stack.SMTPURL], env[stack.MailDir])},
+		{"Mail", cmp.Or(env[stack.SMTPURL], env[stack.MailDir])},
 		{"Keys", stack.Dir(p.dir).EnvFile()},
 		{"Logs", stack.Dir(p.dir).Log("*")},
 	}
@@ -60,11 +61,4 @@ func printAddresses(out io.Writer, p places, env stack.Env) {
 		fmt.Fprintf(out, "  %-10s %s\n", row[0], row[1])
 	}
 	fmt.Fprintln(out, "\n^C stops it.")
-}
-
-func orElse(value, instead string) string {
-	if value == "" {
-		return instead
-	}
-	return value
 }

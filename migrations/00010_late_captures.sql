@@ -2,7 +2,11 @@
 
 -- +goose Up
 
+-- Nothing here is undone when a later statement fails, so all of it can be run
+-- again.
+
 -- Which payments of a purchase Stripe reported as paid; asked at its end (I3).
+drop index concurrently if exists stripe_events_succeeded;
 create index concurrently stripe_events_succeeded on stripe_events (purchase_id) where type = 'payment_intent.succeeded';
 
 -- Puts money before a person that Stripe reports for a purchase and that the
@@ -10,7 +14,7 @@ create index concurrently stripe_events_succeeded on stripe_events (purchase_id)
 -- calls this holds the purchase's row, so of an event and an end that come
 -- together one waits for the other, and sees it.
 -- +goose StatementBegin
-create function purchase_review_captures(p_purchase uuid, p_at timestamptz) returns void language sql as $$
+create or replace function purchase_review_captures(p_purchase uuid, p_at timestamptz) returns void language sql as $$
     insert into alerts (kind, subject, account_id, detail, raised_at)
     select 'capture_in_review', 'purchase/' || p.id, p.account_id,
            format('Stripe reports %s as paid, but the purchase is %s without it. Refund it or grant the credits.', e.object_id, p.status), p_at
@@ -23,14 +27,14 @@ create function purchase_review_captures(p_purchase uuid, p_at timestamptz) retu
     on conflict (kind, subject) where resolved_at is null do nothing;
 $$;
 
-create function purchases_review_captures() returns trigger language plpgsql as $$
+create or replace function purchases_review_captures() returns trigger language plpgsql as $$
 begin
     perform purchase_review_captures(new.id, coalesce(new.bank_ended_at, clock_timestamp()));
     return null;
 end
 $$;
 
-create function stripe_events_review_captures() returns trigger language plpgsql as $$
+create or replace function stripe_events_review_captures() returns trigger language plpgsql as $$
 begin
     -- An end that is being written at this moment is waited for.
     perform from purchases where id = new.purchase_id for share;
@@ -40,10 +44,10 @@ end
 $$;
 -- +goose StatementEnd
 
-create trigger purchases_review_captures after update of bank on purchases
+create or replace trigger purchases_review_captures after update of bank on purchases
     for each row when (new.bank <> old.bank and new.bank in ('approved', 'declined', 'canceled', 'expired'))
     execute function purchases_review_captures();
-create trigger stripe_events_review_captures after insert on stripe_events
+create or replace trigger stripe_events_review_captures after insert on stripe_events
     for each row when (new.type = 'payment_intent.succeeded' and new.purchase_id is not null)
     execute function stripe_events_review_captures();
 

@@ -46,3 +46,25 @@ type TierRules struct {
 	// Limits are how far the exposure of tiers 0, 1, 2, ... may go (R7).
 	Limits []int64
 }
+
+// GatewayState is what one gateway is known to hold of one account.
+type GatewayState struct {
+	Gateway string
+	// Version is the newest that it acknowledged; 0 is none.
+	Version        int64
+	AcknowledgedAt *time.Time
+	LastError      *string
+	FailedAt       *time.Time
+}
+
+// EntitlementState is the row behind an account's Entitlement.
+type EntitlementState struct {
+	AccountID string
+	Version   int64
+	Tier      int
+	Suspended bool
+	// Blocked: the account has used up its credits and reached its limit (R8). The
+	// Limited tier is not admitted either, but that is not what blocks it.
+	Blocked   bool
+	ChangedAt time.Time
+}

@@ -39,6 +39,28 @@ func TestF22WorkerDiesAtEveryStep(t *testing.T) {
 	}
 }
 
+// TestF22WorkerDiesAfterADecline lets the worker's process die around the cancellation
+// of a declined payment: the decline stands, and the payment is closed all the same.
+func TestF22WorkerDiesAfterADecline(t *testing.T) {
+	t.Parallel()
+	for name, after := range map[string]bool{"BeforeCancelPayment": false, "AfterCancelPayment": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSystem(t, testenv.Database(t))
+			account := s.account("pm_sim_decline_insufficient_funds")
+			_, dead := s.spawn("CancelPayment", after)
+			p, _ := s.buy(account, "k1", 2500, 0)
+			<-dead
+			p = s.await(p.ID, ended)
+			require.Equal(t, "declined", p.Status, "the customer has the answer before")
+			s.spawn("", false)
+			s.requireNothingBought(p)
+			s.requireClosed(p)
+			s.requireOneKey()
+		})
+	}
+}
+
 // TestF22WorkerKilledDuringAStreamOfPurchases kills workers again and again while
 // purchases of several accounts come in.
 func TestF22WorkerKilledDuringAStreamOfPurchases(t *testing.T) {

@@ -7,12 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paystage/paystage/activities"
 	"github.com/paystage/paystage/api"
 	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/models"
 	"github.com/paystage/paystage/stripesim/sim"
 	"github.com/paystage/paystage/testenv"
+	"github.com/paystage/paystage/workflows"
 	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v76"
 )
 
 func TestPurchaseGoesThroughItsStages(t *testing.T) {
@@ -47,6 +50,7 @@ func TestBankOutcomes(t *testing.T) {
 		require.Equal(t, "failed", p.Stages[0].State)
 		require.Equal(t, "waiting", p.Stages[1].State)
 		s.requireNothingBought(p)
+		s.requireClosed(p)
 	})
 	t.Run("DeclinedWithACodeNobodyKnows", func(t *testing.T) {
 		p, _ := s.buy(s.account("pm_sim_decline_full_moon"), "k1", 2500, 30)
@@ -92,6 +96,7 @@ func TestBankOutcomes(t *testing.T) {
 		p = s.await(p.ID, ended)
 		require.Equal(t, "declined", p.Status)
 		s.requireNothingBought(p)
+		s.requireClosed(p)
 	})
 }
 
@@ -303,6 +308,26 @@ func (s *system) requireNothingBought(p api.Purchase) {
 	invoices, err := s.store.Invoices(context.Background(), p.AccountID)
 	require.NoError(s.t, err)
 	require.Empty(s.t, invoices)
+}
+
+// requireClosed waits until the workflow of a declined purchase has ended and checks
+// that nobody can confirm its payment any more.
+func (s *system) requireClosed(p api.Purchase) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var result workflows.PurchaseResult
+	require.NoError(s.t, s.temporal.GetWorkflow(ctx, workflows.PurchaseWorkflowID(p.ID), "").Get(ctx, &result))
+	require.Equal(s.t, models.PurchaseDeclined, result.Status)
+	stored, err := s.store.Purchase(ctx, p.ID)
+	require.NoError(s.t, err)
+	require.Equal(s.t, models.PurchaseDeclined, stored.Status)
+	intent, err := activities.NewStripeClient(s.settings.StripeAPIBase, secretKey).PaymentIntents.Get(*stored.PaymentIntentID, nil)
+	require.NoError(s.t, err)
+	require.Equal(s.t, stripe.PaymentIntentStatusCanceled, intent.Status)
+	alerts, err := s.store.OpenAlerts(ctx)
+	require.NoError(s.t, err)
+	require.Empty(s.t, alerts)
 }
 
 // requireOneKey checks that all charges were sent under one idempotency key.

@@ -34,12 +34,16 @@ const (
 type wiring struct {
 	queues       workflows.Queues
 	interceptors []interceptor.WorkerInterceptor
+	now          func() time.Time
 }
 
 // run builds the worker from its settings and runs it until ctx ends.
 func run(ctx context.Context, settings config.Worker, w wiring, log *slog.Logger) error {
 	if w.queues == (workflows.Queues{}) {
 		w.queues = workflows.DefaultQueues()
+	}
+	if w.now == nil {
+		w.now = now
 	}
 	keys, err := settings.Keyring()
 	if err != nil {
@@ -64,12 +68,12 @@ func run(ctx context.Context, settings config.Worker, w wiring, log *slog.Logger
 	outbox.Gateways = settings.GatewayURLs
 	stripe := activities.NewStripeClient(settings.StripeAPIBase, settings.StripeSecretKey)
 	work := acts{
-		ledger:   &activities.Ledger{Store: store, Gateways: settings.GatewayURLs, Wake: outbox.Wake, Now: now},
+		ledger:   &activities.Ledger{Store: store, Gateways: settings.GatewayURLs, Wake: outbox.Wake, Now: w.now},
 		stripe:   &activities.Stripe{API: stripe, ReturnURL: settings.ReturnURL},
-		checkout: &activities.Checkout{API: stripe, Store: store, Now: now},
+		checkout: &activities.Checkout{API: stripe, Store: store, Now: w.now},
 		gateways: &activities.Gateways{
 			Client: activities.NewGatewayClient(), Keys: keys, Store: store,
-			All: settings.GatewayURLs, Wake: outbox.Wake, Now: now,
+			All: settings.GatewayURLs, Wake: outbox.Wake, Now: w.now,
 		},
 	}
 	return runAll(ctx, settings.Listen, parts{store: store, temporal: temporal, outbox: outbox, wiring: w, work: work, log: log})
@@ -96,7 +100,7 @@ func runAll(ctx context.Context, listen string, p parts) error {
 	var ready atomic.Bool
 	var all sync.WaitGroup
 	all.Go(func() { p.outbox.Run(ctx) })
-	all.Go(func() { p.outbox.Sweep(ctx, now) })
+	all.Go(func() { p.outbox.Sweep(ctx, p.wiring.now) })
 	all.Go(func() {
 		if stopWorkers := startWorkers(ctx, p); stopWorkers != nil {
 			ready.Store(true)

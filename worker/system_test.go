@@ -113,10 +113,13 @@ func (s *system) open(front *httptest.Server) {
 }
 
 // work runs a worker in this process until the test ends or stop is called.
-func (s *system) work() (stop func()) {
+func (s *system) work() (stop func()) { return s.workBy(now) }
+
+// workBy runs a worker that goes by a clock of its own.
+func (s *system) workBy(clock func() time.Time) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, s.settings, wiring{queues: s.queues}, quiet()) }()
+	go func() { done <- run(ctx, s.settings, wiring{queues: s.queues, now: clock}, quiet()) }()
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {

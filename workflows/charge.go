@@ -18,6 +18,8 @@ const (
 	certainlyAbsent = 25 * time.Hour
 	// actionWindow is how long the customer has to answer the bank.
 	actionWindow = time.Hour
+	// closeWindow is how long it is tried to cancel a declined payment.
+	closeWindow = time.Hour
 )
 
 // looking is how often Stripe is asked by itself while a payment is in a state;
@@ -214,6 +216,31 @@ func (c *charge) find(ctx workflow.Context) (activities.Payment, error) {
 func (c *charge) cancel(ctx workflow.Context) (activities.Payment, error) {
 	payment, err := callOut(ctx, 0, stripe.CancelPayment, activities.CancelInput{PaymentIntentID: c.intent})
 	return c.seen(payment), err
+}
+
+// closeDeclined cancels a declined payment, which would stay open at Stripe and could
+// be confirmed later. The decline is recorded and its customer told, so this is tried
+// and not insisted on: money that came all the same would be put before a person, here
+// or by Stripe's event (I3). An off-session payment stays open, because its customer may
+// be asked to confirm it.
+func (c *charge) closeDeclined(ctx workflow.Context) error {
+	if c.order.Steps < activities.StepsCloseDeclined || c.order.OffSession || c.intent == "" {
+		return nil
+	}
+	in := activities.CancelInput{PaymentIntentID: c.intent}
+	payment, err := tryOut(ctx, stripe.CancelPayment, in)
+	if err != nil {
+		payment, err = callOut(ctx, closeWindow, stripe.CancelPayment, in)
+	}
+	if err != nil {
+		workflow.GetLogger(ctx).Warn("declined payment left open at Stripe", "purchase", c.ref.PurchaseID, "error", err)
+		return nil
+	}
+	if payment.State != activities.PaymentApproved {
+		return nil
+	}
+	_, err = record(ctx, books.RecordBankAnswer, activities.BankAnswerInput{PurchaseID: c.ref.PurchaseID, Payment: payment})
+	return err
 }
 
 // seen remembers the PaymentIntent, which from then on is what is asked for.

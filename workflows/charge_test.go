@@ -109,7 +109,7 @@ func TestProcessingIsDeclinedInTheEnd(t *testing.T) {
 	on(w, stripe.Charge, always[activities.ChargeInput](payment(activities.PaymentProcessing)))
 	on(w, stripe.FindPayment, always[activities.FindInput](payment(activities.PaymentDeclined)))
 	w.purchase(models.PurchaseDeclined)
-	w.wantStory("BeginPurchase", "Charge", "RecordBankAnswer", "FindPayment", "RecordBankAnswer")
+	w.wantStory("BeginPurchase", "Charge", "RecordBankAnswer", "FindPayment", "RecordBankAnswer", "CancelPayment")
 	w.wantAnswers(payment(activities.PaymentProcessing), payment(activities.PaymentDeclined))
 }
 

@@ -32,6 +32,10 @@ func Purchase(ctx workflow.Context, in PurchaseInput) (PurchaseResult, error) {
 	if err != nil {
 		return PurchaseResult{}, err
 	}
+	if order.Status == models.PurchaseDeclined {
+		// A worker died between the decline and this.
+		return PurchaseResult{Status: order.Status}, newCharge(ctx, ref, order).closeDeclined(ctx)
+	}
 	if order.Status != models.PurchasePending {
 		return PurchaseResult{Status: order.Status}, nil
 	}
@@ -73,7 +77,7 @@ func bankApproval(ctx workflow.Context, ref activities.PurchaseRef, order activi
 	case answer.Payment.State == activities.PaymentApproved:
 		return models.PurchasePending, nil
 	case answer.Payment.State == activities.PaymentDeclined:
-		return models.PurchaseDeclined, nil
+		return models.PurchaseDeclined, c.closeDeclined(ctx)
 	}
 	return models.PurchaseCanceled, nil
 }

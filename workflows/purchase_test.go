@@ -41,16 +41,19 @@ func TestPurchaseOfAutoRechargeIsChargedOffSession(t *testing.T) {
 
 // What the bank ends, ends there: nothing is invoiced or credited.
 func TestPurchaseEndedByTheBank(t *testing.T) {
-	for state, status := range map[activities.PaymentState]models.PurchaseStatus{
-		activities.PaymentDeclined: models.PurchaseDeclined,
-		activities.PaymentCanceled: models.PurchaseCanceled,
+	for state, c := range map[activities.PaymentState]struct {
+		status models.PurchaseStatus
+		story  []string
+	}{
+		activities.PaymentDeclined: {models.PurchaseDeclined, []string{"BeginPurchase", "Charge", "RecordBankAnswer", "CancelPayment"}},
+		activities.PaymentCanceled: {models.PurchaseCanceled, []string{"BeginPurchase", "Charge", "RecordBankAnswer"}},
 	} {
 		t.Run(string(state), func(t *testing.T) {
 			w := newWorld(t)
 			w.opensWith(w.order())
 			on(w, stripe.Charge, always[activities.ChargeInput](payment(state)))
-			w.purchase(status)
-			w.wantStory("BeginPurchase", "Charge", "RecordBankAnswer")
+			w.purchase(c.status)
+			w.wantStory(c.story...)
 			w.wantAnswers(payment(state))
 		})
 	}

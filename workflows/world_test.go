@@ -229,6 +229,7 @@ func (w *world) opensWith(order activities.PurchaseOrder) {
 	on(w, books.IssueInvoice, always[activities.PurchaseRef](struct{}{}))
 	on(w, books.CreditBalance, always[activities.PurchaseRef](struct{}{}))
 	on(w, books.SettleTier, always[activities.PurchaseRef](activities.TierSettled{Complete: true}))
+	on(w, stripe.CancelPayment, always[activities.CancelInput](payment(activities.PaymentCanceled)))
 }
 
 // purchase runs the workflow of a purchase to its end.
