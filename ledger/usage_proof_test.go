@@ -223,3 +223,65 @@ func (b *books) compareWith(t *testing.T, accounts []string, events []models.Usa
 		same(t, "remainder", ask[int64](t, b, `select remainder_picos::bigint from usage_meters where account_id = $1`, account), rest.Int64())
 	}
 }
+
+// Two reports of one id in different months, at the same moment: one counts,
+// whichever it is.
+func TestF40OneEventInTwoMonthsAtOnce(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	account := b.customer(t)
+	b.credited(t, account, 500)
+	newest := known(t, b.Ledger)
+	writers := make([]*ledger.UsageWriter, 4)
+	for i := range writers {
+		writers[i] = ledger.NewUsageWriter(b.Ledger, billing.TierRules(), time.Now)
+		t.Cleanup(writers[i].Close)
+	}
+	for n := range 40 {
+		accepted := make([]int, len(writers))
+		together(len(writers), func(i int) {
+			e := models.UsageEvent{
+				AccountID: uuid.MustParse(account), ID: fmt.Sprint(n), At: time.Now().AddDate(0, -i%2, 0), PriceID: 14, Quantity: 1,
+			}
+			refused, err := writers[i].Record(t.Context(), []models.UsageEvent{e}, newest)
+			if err != nil {
+				t.Error(err)
+			}
+			accepted[i] = 1 - len(refused)
+		})
+		if sum := accepted[0] + accepted[1] + accepted[2] + accepted[3]; sum != 1 {
+			t.Fatalf("event %d counted %d times: %v", n, sum, accepted)
+		}
+	}
+	b.sound(t)
+}
+
+// F47: reports at the limit pass it by no more than the batches under way.
+func TestF47ConcurrentReportsAtTheLimit(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	account := b.customer(t)
+	b.credited(t, account, 500)
+	done(t, b.SetCustomerLimit(t.Context(), account, dollars(1), billing.TierRules(), time.Now()))
+	newest := known(t, b.Ledger)
+	const reporters, price, quantity = 8, 14, 100_000
+	together(reporters, func(i int) {
+		w := ledger.NewUsageWriter(b.Ledger, billing.TierRules(), time.Now)
+		defer w.Close()
+		for n := range 100 {
+			e := models.UsageEvent{AccountID: uuid.MustParse(account), ID: fmt.Sprint(i, n), At: time.Now(), PriceID: price, Quantity: quantity}
+			if _, err := w.Record(t.Context(), []models.UsageEvent{e}, newest); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	cost := ask[int64](t, b, `select picos_per_unit from prices where id = $1`, price) * quantity / 1_000_000
+	over := b.balance(t, account).AccruedMicros - dollars(1)
+	if over < 0 || over > reporters*cost {
+		t.Errorf("%d micro-dollars over the limit; a batch costs %d", over, cost)
+	}
+	if !b.entitlement(t, account).Blocked {
+		t.Error("not blocked")
+	}
+	b.sound(t)
+}
