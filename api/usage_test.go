@@ -292,7 +292,9 @@ func TestPrices(t *testing.T) {
 	account := f.funded(500)
 	f.report(events(f.event(account, "before")))
 	from := f.clock.now().Add(50 * time.Millisecond)
-	_, err := f.store.AddPrice(t.Context(), models.Price{SKU: tokens, Unit: "token", PicosPerUnit: 1_000_000, FromAt: from})
+	_, err := f.store.AddPrice(t.Context(), models.Price{SKU: tokens, Unit: "token", PicosPerUnit: 1_000_000, FromAt: from}, models.AuditEntry{
+		At: f.clock.now(), Actor: "test", Role: models.RoleFinance, Action: "add_price", Subject: tokens, Reason: "test",
+	})
 	done(t, err)
 	answer := f.report(events(f.event(account, "old price"), with(f.event(account, "new price"), object{"at": from})))
 	if answer.Accepted != 2 {

@@ -18,11 +18,12 @@ func (l *Ledger) Prices(ctx context.Context) ([]models.Price, error) {
 }
 
 // AddPrice stores a new price of a SKU, which begins in the future unless it is the
-// SKU's first.
-func (l *Ledger) AddPrice(ctx context.Context, p models.Price) (models.Price, error) {
+// SKU's first, with the audit entry that says who did it.
+func (l *Ledger) AddPrice(ctx context.Context, p models.Price, audit models.AuditEntry) (models.Price, error) {
 	return one[models.Price](ctx, l, "add price", `
-		insert into prices (sku, unit, picos_per_unit, from_at) values ($1, $2, $3, $4)
-		returning id, sku, unit, picos_per_unit, from_at`, p.SKU, p.Unit, p.PicosPerUnit, p.FromAt)
+		with audited as (`+insertAudit+`)
+		insert into prices (sku, unit, picos_per_unit, from_at) values ($9, $10, $11, $12)
+		returning id, sku, unit, picos_per_unit, from_at`, append(auditArgs(audit), p.SKU, p.Unit, p.PicosPerUnit, p.FromAt)...)
 }
 
 // Refused is an event of a batch that was not counted.

@@ -14,6 +14,9 @@ type Price struct {
 	FromAt       time.Time
 }
 
+// Units are what SKUs are counted in.
+func Units() []string { return []string{"token", "image", "minute", "job"} }
+
 // UsageEvent is one priced report of usage.
 type UsageEvent struct {
 	// AccountID is the account's UUID, in binary: reports come by the thousand.

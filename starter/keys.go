@@ -52,7 +52,7 @@ func createKeyCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := store.CreateRoleKey(cmd.Context(), key, byHand("create_key", key.ID, reason)); err != nil {
+				if err := store.CreateRoleKey(cmd.Context(), key, byHand("create_key", api.KeySubject(key.ID), reason)); err != nil {
 					return err
 				}
 				shown := api.KeyOf(key)
@@ -101,7 +101,7 @@ func revokeKeyCommand() *cobra.Command {
 		Args:  oneArgument(aKeyID),
 		RunE: doing(func(cmd *cobra.Command, args []string) error {
 			return withLedger(cmd.Context(), func(store *ledger.Ledger) error {
-				key, err := store.RevokeRoleKey(cmd.Context(), args[0], byHand("revoke_key", args[0], reason))
+				key, err := store.RevokeRoleKey(cmd.Context(), args[0], byHand("revoke_key", api.KeySubject(args[0]), reason))
 				if err != nil {
 					return err
 				}
@@ -113,15 +113,15 @@ func revokeKeyCommand() *cobra.Command {
 	return cmd
 }
 
-// byHand is the audit entry of what somebody with access to the database does to a
-// key; nobody knows more of them than their name on this machine.
-func byHand(action, keyID, reason string) models.AuditEntry {
+// byHand is the audit entry of what somebody with access to the database does;
+// nobody knows more of them than their name on this machine.
+func byHand(action, subject, reason string) models.AuditEntry {
 	who := "unknown user"
 	if u, err := user.Current(); err == nil {
 		who = u.Username
 	}
 	return models.AuditEntry{
-		At: time.Now().UTC(), Actor: "starter keys (" + who + ")", Role: models.RoleAdmin,
-		Action: action, Subject: api.KeySubject(keyID), Reason: reason,
+		At: time.Now().UTC(), Actor: "starter (" + who + ")", Role: models.RoleAdmin,
+		Action: action, Subject: subject, Reason: reason,
 	}
 }

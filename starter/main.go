@@ -79,7 +79,7 @@ func command() *cobra.Command {
 		return nil
 	}
 	root.AddCommand(
-		serveCommand(), migrateCommand(), keysCommand(), ledgerCommand(),
+		serveCommand(), migrateCommand(), keysCommand(), pricesCommand(), ledgerCommand(),
 		purchaseCommand(), statusCommand(), forceSyncCommand(), grantCommand(), alertsCommand(),
 	)
 	return root

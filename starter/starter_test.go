@@ -85,6 +85,11 @@ func TestExitCodesOfWrongUsage(t *testing.T) {
 		"RevokeNoID":       {[]string{"keys", "revoke", "ada"}, 2, "not a key's id"},
 		"RevokeTwo":        {[]string{"keys", "revoke", "0123456789abcdef", "0123456789abcdee"}, 2, "arg"},
 		"NoSuchKeys":       {[]string{"keys", "make"}, 2, "unknown command"},
+		"PriceNoNumber":    {[]string{"prices", "add", "--sku", "x", "--unit", "token", "--from", "2026-12-01T00:00:00Z", "--micros-per-unit", "a lot"}, 2, "decimal number"},
+		"PriceTooFine":     {[]string{"prices", "add", "--sku", "x", "--unit", "token", "--from", "2026-12-01T00:00:00Z", "--micros-per-unit", "0.0000001"}, 2, "six decimal"},
+		"PriceBelowZero":   {[]string{"prices", "add", "--sku", "x", "--unit", "token", "--from", "2026-12-01T00:00:00Z", "--micros-per-unit", "-1"}, 2, "zero or more"},
+		"PriceOfNoUnit":    {[]string{"prices", "add", "--sku", "x", "--unit", "hour", "--from", "2026-12-01T00:00:00Z", "--micros-per-unit", "1"}, 2, "the units are token"},
+		"PriceNoZone":      {[]string{"prices", "add", "--sku", "x", "--unit", "token", "--from", "2026-12-01", "--micros-per-unit", "1"}, 2, "zone"},
 		"NoSuchLedger":     {[]string{"ledger", "mend"}, 2, "unknown command"},
 		"ServeWithWords":   {[]string{"serve", "now"}, 2, "unknown command"},
 		"HelpOfEverything": {[]string{"force-sync", "--help"}, 0, ""},
@@ -209,13 +214,39 @@ func TestCommandsEndToEnd(t *testing.T) {
 
 	code, _, message = starter("keys", "revoke", supportKey, "--reason", "left the company")
 	require.Zero(t, code, message)
-	require.Regexp(t, `^starter keys \(.+\) admin create_key key/[0-9a-f]{16} no reason given
-starter keys \(.+\) admin create_key key/`+supportKey+` no reason given
-starter keys \(.+\) admin revoke_key key/`+supportKey+` left the company$`, auditOfKeys(t))
+	require.Regexp(t, `^starter \(.+\) admin create_key key/[0-9a-f]{16} no reason given
+starter \(.+\) admin create_key key/`+supportKey+` no reason given
+starter \(.+\) admin revoke_key key/`+supportKey+` left the company$`, auditOfKeys(t))
 	code, _, message = starter("alerts")
 	require.Equal(t, 1, code)
 	require.Contains(t, message, "invalid_key")
 	_, out, _ = starter("keys", "list")
 	require.Contains(t, out, supportKey)
 	require.NotContains(t, out, "ps_support_")
+}
+
+// Prices are added and listed as they are written, and who added one is in the audit
+// log; a price that begins in the past is refused.
+func TestPrices(t *testing.T) {
+	store, _ := openShop(t)
+	add := func(micros string, from time.Time) (int, string) {
+		code, out, message := starter("prices", "add", "--sku", "acme/one.input", "--unit", "token", "--micros-per-unit", micros,
+			"--from", from.Format(time.RFC3339), "--reason", "new model")
+		return code, out + message
+	}
+	code, says := add("0.000001", time.Now().Add(-time.Hour))
+	require.Zero(t, code, says)
+	code, says = add("2", time.Now().Add(-time.Minute))
+	require.Equal(t, 1, code)
+	require.Contains(t, says, "begins in the future")
+	code, says = add("2.5", time.Now().Add(time.Hour))
+	require.Zero(t, code, says)
+	require.Contains(t, says, "acme/one.input costs 2.5 micro-dollars a token")
+	code, out, message := starter("prices", "list")
+	require.Zero(t, code, message)
+	require.Regexp(t, `acme/one\.input +token +0\.000001`, out)
+	require.Regexp(t, `acme/one\.input +token +2\.5`, out)
+	prices, err := store.Prices(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, int64(2_500_000), prices[len(prices)-1].PicosPerUnit)
 }
