@@ -17,10 +17,18 @@ type call struct {
 
 	changes batch
 	toSend  []*eventObject
+	emitted [][]byte // for OnEvent
 }
 
-// transact runs one call and commits what it changed.
+// transact runs one call, commits what it changed, and tells of its events.
 func (s *Server) transact(c *call, run func(*call)) {
+	s.runAndCommit(c, run)
+	for _, event := range c.emitted {
+		s.opts.OnEvent(event)
+	}
+}
+
+func (s *Server) runAndCommit(c *call, run func(*call)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.Server, c.now = s, s.now()

@@ -49,7 +49,18 @@ func (c *call) emit(kind string, object any) {
 		ev.PendingWebhooks = 1
 		c.toSend = append(c.toSend, ev)
 	}
+	if c.opts.OnEvent != nil {
+		c.emitted = append(c.emitted, ev.encoded())
+	}
 	c.saveEvent(ev)
+}
+
+func (ev *eventObject) encoded() []byte {
+	body, err := json.Marshal(ev)
+	if err != nil {
+		panic("stripesim: an event of its own does not encode: " + err.Error())
+	}
+	return body
 }
 
 func (c *call) listEvents() (any, *refusal) {

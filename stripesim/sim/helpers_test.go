@@ -12,6 +12,7 @@ import (
 	"github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/client"
 
+	"github.com/paystage/paystage/stripesim/judge"
 	"github.com/paystage/paystage/stripesim/sim"
 )
 
@@ -32,10 +33,7 @@ func start(t testing.TB, opts sim.Options) *double {
 	t.Helper()
 	opts.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	opts.WebhookSecret = testSecret
-	srv, err := sim.New(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
+	srv := judge.AnswersOf(t, opts)
 	web := httptest.NewServer(srv)
 	t.Cleanup(func() {
 		if err := srv.Close(); err != nil {

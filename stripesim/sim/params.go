@@ -17,18 +17,23 @@ const maxBodyBytes = 1 << 20
 // of a list stands under "name[]".
 type params url.Values
 
-// readParams reads query and body.
-func readParams(w http.ResponseWriter, r *http.Request) (params, *refusal) {
+// readForm reads the body of a request as it was sent.
+func readForm(w http.ResponseWriter, r *http.Request) (string, *refusal) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	if err != nil {
-		return nil, invalidParam("", "", "The request body could not be read: %v", err)
+		return "", invalidParam("", "", "The request body could not be read: %v", err)
 	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, invalidParam("", "", "Invalid request body: %v", err)
-	}
+	return string(body), nil
+}
+
+// readParams reads query and form.
+func readParams(query, form string) (params, *refusal) {
 	p := make(params)
-	for _, source := range []url.Values{r.URL.Query(), form} {
+	for _, raw := range []string{query, form} {
+		source, err := url.ParseQuery(raw)
+		if err != nil {
+			return nil, invalidParam("", "", "Invalid request: %v", err)
+		}
 		for _, name := range sortedNames(source) {
 			canonical := canonicalName(name)
 			p[canonical] = append(p[canonical], source[name]...)

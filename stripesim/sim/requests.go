@@ -42,3 +42,17 @@ func (s *Server) Requests() []Request {
 	latest := s.requests.latest
 	return slices.Clone(latest[max(0, len(latest)-maxRequests):])
 }
+
+// Exchange is one request to the API and its answer, as they are on the wire.
+type Exchange struct {
+	Method string `json:"method"`
+	Path   string `json:"path"`
+	Query  string `json:"query,omitempty"`
+	Form   string `json:"form,omitempty"`
+	Status int    `json:"status"` // zero when the connection was cut before the effect
+	Answer []byte `json:"answer,omitempty"`
+}
+
+func (x *exchange) seen() Exchange {
+	return Exchange{Method: x.method, Path: x.path, Query: x.query, Form: x.form, Status: x.status, Answer: x.body}
+}

@@ -6,7 +6,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -127,11 +126,7 @@ func (w *webhooks) send(events []*eventObject) {
 }
 
 func newDelivery(ev *eventObject) delivery {
-	body, err := json.Marshal(ev)
-	if err != nil {
-		panic("stripesim: an event of its own does not encode: " + err.Error())
-	}
-	return delivery{eventID: ev.ID, created: time.Unix(ev.Created, 0), body: body}
+	return delivery{eventID: ev.ID, created: time.Unix(ev.Created, 0), body: ev.encoded()}
 }
 
 // enqueue hands a delivery to the workers. The mutex is held.
