@@ -25,6 +25,15 @@ func (s *Server) routeControls(mux *http.ServeMux) {
 		})
 	}
 	mux.HandleFunc("POST /_sim/payment_intents/{id}/fail", s.controlFail)
+	for path, decide := range map[string]func(id string) error{
+		"setup_intents/{id}/approve": s.Approve, "setup_intents/{id}/refuse": s.Refuse, "refunds/{id}/fail": s.FailRefund, "mandates/{id}/revoke": s.RevokeMandate,
+		"disputes/{id}/win": func(id string) error { return s.CloseDispute(id, true) }, "disputes/{id}/lose": func(id string) error { return s.CloseDispute(id, false) },
+	} {
+		mux.HandleFunc("POST /_sim/"+path, func(w http.ResponseWriter, r *http.Request) {
+			reply(w, struct{}{}, decide(r.PathValue("id")))
+		})
+	}
+	mux.HandleFunc("POST /_sim/charges/{id}/dispute", s.controlDispute)
 	mux.HandleFunc("GET /_sim/webhooks", s.controlWebhooks)
 	mux.HandleFunc("PUT /_sim/webhooks", s.controlSetWebhooks)
 	mux.HandleFunc("POST /_sim/webhooks/release", func(w http.ResponseWriter, _ *http.Request) {
@@ -112,12 +121,26 @@ func (s *Server) controlFail(w http.ResponseWriter, r *http.Request) {
 	reply(w, struct{}{}, err)
 }
 
+func (s *Server) controlDispute(w http.ResponseWriter, r *http.Request) {
+	var how struct {
+		Reason  string `json:"reason"`
+		Inquiry bool   `json:"inquiry"`
+	}
+	err := readJSON(w, r, &how)
+	var id string
+	if err == nil {
+		id, err = s.Dispute(r.PathValue("id"), how.Reason, how.Inquiry)
+	}
+	reply(w, map[string]string{"id": id}, err)
+}
+
 type webhooksJSON struct {
-	URL      string `json:"url"`
-	DropNext int    `json:"drop_next"`
-	Copies   int    `json:"copies"`
-	Hold     bool   `json:"hold"`
-	DelayMS  int64  `json:"delay_ms"`
+	URL       string `json:"url"`
+	DropNext  int    `json:"drop_next"`
+	Copies    int    `json:"copies"`
+	Hold      bool   `json:"hold"`
+	DelayMS   int64  `json:"delay_ms"`
+	Unordered bool   `json:"unordered"`
 }
 
 func (s *Server) controlWebhooks(w http.ResponseWriter, _ *http.Request) {
@@ -125,7 +148,7 @@ func (s *Server) controlWebhooks(w http.ResponseWriter, _ *http.Request) {
 	reply(w, struct {
 		webhooksJSON
 		Held int `json:"held"`
-	}{webhooksJSON{s.webhookURL(), b.DropNext, b.Copies, b.Hold, b.Delay.Milliseconds()}, held}, nil)
+	}{webhooksJSON{s.webhookURL(), b.DropNext, b.Copies, b.Hold, b.Delay.Milliseconds(), b.Unordered}, held}, nil)
 }
 
 func (s *Server) webhookURL() string {
@@ -141,7 +164,7 @@ func (s *Server) controlSetWebhooks(w http.ResponseWriter, r *http.Request) {
 		err = s.SetWebhookURL(b.URL)
 	}
 	if err == nil {
-		err = s.SetWebhooks(WebhookBehaviour{DropNext: b.DropNext, Copies: b.Copies, Hold: b.Hold, Delay: milliseconds(b.DelayMS)})
+		err = s.SetWebhooks(WebhookBehaviour{DropNext: b.DropNext, Copies: b.Copies, Hold: b.Hold, Delay: milliseconds(b.DelayMS), Unordered: b.Unordered})
 	}
 	reply(w, struct{}{}, err)
 }

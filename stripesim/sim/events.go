@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"cmp"
 	"encoding/json"
+	"hash/fnv"
 	"net/http"
 	"slices"
 )
@@ -29,6 +31,21 @@ type eventObject struct {
 	PendingWebhooks int       `json:"pending_webhooks"`
 	Request         origin    `json:"request"`
 	Type            string    `json:"type"`
+}
+
+// lane puts the events of one payment, its charges, refunds and disputes into one
+// queue of deliveries.
+func (ev *eventObject) lane() int {
+	var about struct {
+		ID            string `json:"id"`
+		PaymentIntent string `json:"payment_intent"`
+	}
+	if err := json.Unmarshal(ev.Data.Object, &about); err != nil {
+		panic("stripesim: an event of its own does not decode: " + err.Error())
+	}
+	hash := fnv.New32a()
+	hash.Write([]byte(cmp.Or(about.PaymentIntent, about.ID)))
+	return int(hash.Sum32() % webhookWorkers)
 }
 
 type eventData struct {

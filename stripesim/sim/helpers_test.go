@@ -29,11 +29,27 @@ type double struct {
 	api *client.API
 }
 
+// start gives a double whose answers are judged; a test of refusals sends it what
+// Stripe refuses too.
 func start(t testing.TB, opts sim.Options) *double {
 	t.Helper()
+	return serve(t, judge.AnswersOf(t, quietly(opts)))
+}
+
+// startJudged gives a double that is sent only what Stripe takes.
+func startJudged(t testing.TB, opts sim.Options) *double {
+	t.Helper()
+	return serve(t, judge.Double(t, quietly(opts)))
+}
+
+func quietly(opts sim.Options) sim.Options {
 	opts.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	opts.WebhookSecret = testSecret
-	srv := judge.AnswersOf(t, opts)
+	return opts
+}
+
+func serve(t testing.TB, srv *sim.Server) *double {
+	t.Helper()
 	web := httptest.NewServer(srv)
 	t.Cleanup(func() {
 		if err := srv.Close(); err != nil {

@@ -53,14 +53,14 @@ func sortedNames[V any](values map[string]V) []string {
 
 // canonicalName writes a list element's "name[0]" as "name[]", as Stripe takes both.
 func canonicalName(name string) string {
-	root, last, nested := strings.Cut(name, "[")
-	if !nested || root == "metadata" || strings.Contains(last, "[") {
+	opening := strings.LastIndex(name, "[")
+	if opening < 0 || strings.HasPrefix(name, "metadata[") {
 		return name
 	}
-	if _, err := strconv.Atoi(strings.TrimSuffix(last, "]")); err != nil {
+	if _, err := strconv.Atoi(strings.TrimSuffix(name[opening+1:], "]")); err != nil {
 		return name
 	}
-	return root + "[]"
+	return name[:opening] + "[]"
 }
 
 // pattern is the name with a metadata key replaced by a star.
@@ -111,6 +111,16 @@ func (p params) get(name string) string {
 }
 
 func (p params) has(name string) bool { return len(p[name]) > 0 }
+
+// hasBelow tells whether anything stands in the brackets of the name.
+func (p params) hasBelow(name string) bool {
+	for given := range p {
+		if strings.HasPrefix(given, name+"[") {
+			return true
+		}
+	}
+	return false
+}
 
 func (p params) setText(field *text, name string) {
 	if p.has(name) {
