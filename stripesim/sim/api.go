@@ -105,6 +105,11 @@ func (s *Server) authenticateCaller(r *http.Request) *refusal {
 
 // answer runs an admitted request under its idempotency key and its fault.
 func (s *Server) answer(ctx context.Context, x *exchange) {
+	latency, admitted := s.paces.take(x.method, x.path)
+	if !admitted {
+		s.refuse(x, rateLimited())
+		return
+	}
 	var kept *keptAnswer
 	if x.key != "" {
 		var refused *refusal
@@ -130,6 +135,9 @@ func (s *Server) answer(ctx context.Context, x *exchange) {
 		return
 	case FaultSlow:
 		s.wait(ctx, fault.Duration)
+	}
+	if latency > 0 {
+		s.wait(ctx, latency)
 	}
 	if kept == nil {
 		s.execute(x)

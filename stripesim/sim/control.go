@@ -17,6 +17,12 @@ func (s *Server) routeControls(mux *http.ServeMux) {
 		s.ResetFaults()
 		reply(w, struct{}{}, nil)
 	})
+	mux.HandleFunc("GET /_sim/paces", s.controlListPaces)
+	mux.HandleFunc("POST /_sim/paces", s.controlSetPace)
+	mux.HandleFunc("DELETE /_sim/paces", func(w http.ResponseWriter, _ *http.Request) {
+		s.ResetPaces()
+		reply(w, struct{}{}, nil)
+	})
 	mux.HandleFunc("GET /_sim/clock", s.controlClock)
 	mux.HandleFunc("POST /_sim/clock/advance", s.controlAdvance)
 	for action, decide := range map[string]func(id string) error{"settle": s.Settle, "approve": s.Approve, "refuse": s.Refuse} {
@@ -91,6 +97,31 @@ func (s *Server) controlOrderFault(w http.ResponseWriter, r *http.Request) {
 	err := readJSON(w, r, &f)
 	if err == nil {
 		err = s.OrderFault(Fault{Method: f.Method, Path: f.Path, Kind: f.Kind, Times: f.Times, Duration: milliseconds(f.DurationMS)})
+	}
+	reply(w, struct{}{}, err)
+}
+
+type paceJSON struct {
+	Method    string `json:"method"`
+	Path      string `json:"path"`
+	PerSecond int    `json:"per_second"`
+	P50MS     int64  `json:"p50_ms"`
+	P99MS     int64  `json:"p99_ms"`
+}
+
+func (s *Server) controlListPaces(w http.ResponseWriter, _ *http.Request) {
+	inForce := []paceJSON{}
+	for _, p := range s.Paces() {
+		inForce = append(inForce, paceJSON{p.Method, p.Path, p.PerSecond, p.P50.Milliseconds(), p.P99.Milliseconds()})
+	}
+	reply(w, map[string][]paceJSON{"paces": inForce}, nil)
+}
+
+func (s *Server) controlSetPace(w http.ResponseWriter, r *http.Request) {
+	var p paceJSON
+	err := readJSON(w, r, &p)
+	if err == nil {
+		err = s.SetPace(Pace{Method: p.Method, Path: p.Path, PerSecond: p.PerSecond, P50: milliseconds(p.P50MS), P99: milliseconds(p.P99MS)})
 	}
 	reply(w, struct{}{}, err)
 }

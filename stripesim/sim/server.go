@@ -13,6 +13,7 @@ type Server struct {
 	opts     Options
 	mux      *http.ServeMux
 	faults   faults
+	paces    paces
 	webhooks *webhooks
 	requests requestLog
 
