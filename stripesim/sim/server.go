@@ -72,6 +72,7 @@ func (s *Server) routes() *http.ServeMux {
 	mux.HandleFunc("GET /authenticate/{page}", s.showAuthentication)
 	mux.HandleFunc("POST /authenticate/{page}", s.takeAuthentication)
 	s.routeControls(mux)
+	s.routeConsole(mux)
 	return mux
 }
 

@@ -3,7 +3,6 @@ package sim
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -115,11 +114,4 @@ func (s *Server) stepTowards(target time.Time) (more bool) {
 		s.commit(&batch{ClockOffset: s.clockOffset})
 	}
 	return more
-}
-
-// due are the ids of all timers, earliest first, for the page of the double.
-func (s *store) due() []string {
-	ids := sortedNames(s.timers)
-	slices.SortStableFunc(ids, func(a, b string) int { return cmp.Compare(s.timers[a].at, s.timers[b].at) })
-	return ids
 }
