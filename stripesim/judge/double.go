@@ -25,13 +25,8 @@ func AnswersOf(t testing.TB, opts sim.Options) *sim.Server {
 func start(t testing.TB, opts sim.Options, requests bool) *sim.Server {
 	t.Helper()
 	r := &report{t: t}
-	opts.OnEvent = func(body []byte) { r.add("events", string(body), Event(body)) }
-	opts.OnExchange = func(x sim.Exchange) {
-		if requests {
-			r.add("requests", x.Method+" "+x.Path+" "+x.Query+" "+x.Form, Request(x))
-		}
-		r.add("answers", x.Method+" "+x.Path+" "+string(x.Answer), Answer(x))
-	}
+	opts.OnEvent = r.event
+	opts.OnExchange = func(x sim.Exchange) { r.exchange(x, requests) }
 	double, err := sim.New(opts)
 	if err != nil {
 		t.Fatal(err)
@@ -52,6 +47,15 @@ type report struct {
 	t     testing.TB
 	ended bool
 }
+
+func (r *report) exchange(x sim.Exchange, request bool) {
+	if request {
+		r.add("requests", x.Method+" "+x.Path+" "+x.Query+" "+x.Form, Request(x))
+	}
+	r.add("answers", x.Method+" "+x.Path+" "+string(x.Answer), Answer(x))
+}
+
+func (r *report) event(body []byte) { r.add("events", string(body), Event(body)) }
 
 func (r *report) add(what, seen string, err error) {
 	if err == nil {

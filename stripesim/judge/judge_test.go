@@ -2,9 +2,12 @@ package judge_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -174,4 +177,28 @@ func post(t *testing.T, address, form string) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
+}
+
+func TestTranscriptFailsTheTest(t *testing.T) {
+	charge, event := purchase(t)
+	wrong := charge
+	wrong.Form += "&colour=red"
+	file := filepath.Join(t.TempDir(), "transcript")
+	var text []byte
+	for _, line := range []sim.TranscriptLine{{Exchange: &charge}, {Event: event}, {Exchange: &wrong}} {
+		raw, err := json.Marshal(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(append(text, raw...), '\n')
+	}
+	if err := os.WriteFile(file, append(text, `{"exch`...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{TB: t}
+	judge.Transcript(r, file)
+	if len(r.told) != 1 || !strings.Contains(r.told[0], "colour") {
+		t.Errorf("told %v", r.told)
+	}
+	judge.Transcript(t, file+" that is not there")
 }

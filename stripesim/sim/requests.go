@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/json"
 	"slices"
 	"sync"
 	"time"
@@ -50,7 +51,14 @@ type Exchange struct {
 	Query  string `json:"query,omitempty"`
 	Form   string `json:"form,omitempty"`
 	Status int    `json:"status"` // zero when the connection was cut before the effect
-	Answer []byte `json:"answer,omitempty"`
+	Answer json.RawMessage `json:"answer,omitempty"`
+}
+
+// TranscriptLine is one line of what the program writes down: an exchange, or an
+// event.
+type TranscriptLine struct {
+	Exchange *Exchange       `json:"exchange,omitempty"`
+	Event    json.RawMessage `json:"event,omitempty"`
 }
 
 func (x *exchange) seen() Exchange {
