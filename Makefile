@@ -15,7 +15,7 @@ endef
 .PHONY: help demo up test test-stripe unit lint bench clean devstack tools
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 demo: devstack ## buy $25.00 through the whole system, show each stage, leave nothing running
 	@$(DEVSTACK) demo

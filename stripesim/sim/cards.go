@@ -39,15 +39,18 @@ type card struct {
 	risk       string // Radar's risk level; empty is normal
 	disputes   string // reason of the dispute that follows each charge
 	inquires   bool   // that dispute is an inquiry first
-	refund     string // how a refund goes on: one of the refund ends below
+	refund     string // how a refund goes on: empty, refundPends or refundFails
 	india      string // what comes of an off-session payment under a mandate
 }
 
-// How a refund goes on after Stripe has answered.
+// How a refund goes on after Stripe has answered; empty is not at all.
 const (
-	refundStays    = ""
-	refundPends    = "pends"     // pending first, succeeded later
-	refundFails    = "fails"     // succeeded first, failed later
+	refundPends = "pends" // pending first, succeeded later
+	refundFails = "fails" // succeeded first, failed later
+)
+
+// What comes of an off-session payment under a mandate in India.
+const (
 	mandateWorks   = "works"     // charged after the notice
 	mandatePaused  = "paused"    // the customer stops the payment at the notice
 	noticeFails    = "no notice" // the bank cannot send the notice

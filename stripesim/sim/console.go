@@ -35,6 +35,7 @@ type consoleList struct {
 	Name, Caption string
 	Columns       []string
 	Rows          []consoleRow
+	Decides       bool // some row has a button
 }
 
 type consoleRow struct {

@@ -13,7 +13,8 @@ func newList[T any](name string, from shelf[T], columns []string, row func(T) co
 		l.Caption = fmt.Sprintf("the newest %d of %d", consoleRows, len(from.order))
 	}
 	for i := len(from.order) - 1; i >= max(0, len(from.order)-consoleRows); i-- {
-		l.Rows = append(l.Rows, row(from.byID[from.order[i]]))
+		r := row(from.byID[from.order[i]])
+		l.Rows, l.Decides = append(l.Rows, r), l.Decides || len(r.Actions) > 0
 	}
 	return l
 }

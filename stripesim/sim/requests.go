@@ -46,11 +46,11 @@ func (s *Server) Requests() []Request {
 
 // Exchange is one request to the API and its answer, as they are on the wire.
 type Exchange struct {
-	Method string `json:"method"`
-	Path   string `json:"path"`
-	Query  string `json:"query,omitempty"`
-	Form   string `json:"form,omitempty"`
-	Status int    `json:"status"` // zero when the connection was cut before the effect
+	Method string          `json:"method"`
+	Path   string          `json:"path"`
+	Query  string          `json:"query,omitempty"`
+	Form   string          `json:"form,omitempty"`
+	Status int             `json:"status"` // zero when the connection was cut before the effect
 	Answer json.RawMessage `json:"answer,omitempty"`
 }
 
