@@ -118,6 +118,21 @@ func TestCardHasToBeSetUpForOffSession(t *testing.T) {
 	d.mustPay(t, charge(customer, method), "requires_action")
 }
 
+func TestPaymentSetsTheCardUp(t *testing.T) {
+	d := startJudged(t, sim.Options{})
+	cus, err := d.api.Customers.New(nil)
+	mustDo(t, err)
+	p := charge(cus.ID, "pm_card_authenticationRequiredOnSetup")
+	p.SetupFutureUsage = stripe.String("off_session")
+	pi := d.mustPay(t, p, "requires_action")
+	mustDo(t, d.Approve(pi.ID))
+	pi = d.intent(t, pi.ID)
+	if pi.PaymentMethod == nil || pi.SetupFutureUsage != "off_session" {
+		t.Fatalf("got %+v", pi)
+	}
+	d.mustPay(t, offSession(cus.ID, pi.PaymentMethod.ID), "succeeded")
+}
+
 func TestSetupIntentSavesTheCard(t *testing.T) {
 	d := startJudged(t, sim.Options{})
 	cus, err := d.api.Customers.New(nil)

@@ -224,6 +224,7 @@ func (c *call) updatePaymentMethod() (any, *refusal) {
 	changed.Object.Card.Checks = changed.checks()
 	*m = changed
 	c.saveMethod(m)
+	c.emit("payment_method.updated", m.Object)
 	return c.methodView(m), nil
 }
 

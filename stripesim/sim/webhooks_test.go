@@ -314,26 +314,3 @@ func TestWebhooksUnordered(t *testing.T) {
 		t.Errorf("%d events came in the order of %d", len(got), len(sent))
 	}
 }
-
-func TestAdvanceTriesWebhooksAgain(t *testing.T) {
-	hook := newReceiver(t)
-	hook.failing = 2
-	d := start(t, sim.Options{WebhookURL: hook.url, WebhookBackoff: time.Hour})
-	d.customerWith(t, "pm_card_visa")
-	waitFor(t, func() bool { hook.mu.Lock(); defer hook.mu.Unlock(); return hook.failing == 0 })
-	if n := len(hook.taken(t)); n != 0 {
-		t.Fatalf("%d events were taken", n)
-	}
-	waitFor(t, func() bool { mustDo(t, d.Advance(61*time.Minute)); return len(hook.taken(t)) == 2 })
-	d.quiet(t)
-}
-
-// waitFor asks again until it is so.
-func waitFor(t *testing.T, so func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !so(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it has not come in half a minute")
-		}
-	}
-}
