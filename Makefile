@@ -12,10 +12,10 @@ define step
 @start=$$(date +%s); echo "==> $(1)"; $(2) && echo "    $$(( $$(date +%s) - start )) s"
 endef
 
-.PHONY: help demo up test unit lint bench clean devstack tools
+.PHONY: help demo up test test-stripe unit lint bench clean devstack tools
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 demo: devstack ## buy $25.00 through the whole system, show each stage, leave nothing running
 	@$(DEVSTACK) demo
@@ -26,6 +26,10 @@ up: devstack ## the whole system, until interrupted; addresses and keys are in .
 test: lint ## every test: linters, unit, replay, integration against real servers
 	@echo "==> all tests, with the race detector, against PostgreSQL and Temporal"
 	@$(DEVSTACK) exec -- go test -race -timeout 20m -p 2 ./...
+
+test-stripe: ## the double's state machines against Stripe's own test mode; needs STRIPE_TEST_SECRET_KEY=sk_test_...
+	@echo "==> the rows that the double is held to, played at Stripe (those that only a bank could decide are skipped)"
+	@go test -count 1 -timeout 60m -v -run TestStatesAtStripe ./stripesim/sim
 
 unit: tools ## the tests that need no server
 	$(call step,unit tests with the race detector,go test -race -short ./...)

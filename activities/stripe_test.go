@@ -19,6 +19,7 @@ import (
 
 	"github.com/paystage/paystage/activities"
 	"github.com/paystage/paystage/models"
+	"github.com/paystage/paystage/stripesim/judge"
 	"github.com/paystage/paystage/stripesim/sim"
 )
 
@@ -31,10 +32,7 @@ type bank struct {
 
 func newBank(t *testing.T) *bank {
 	t.Helper()
-	server, err := sim.New(sim.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
+	server := judge.Double(t, sim.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	web := httptest.NewServer(server)
 	t.Cleanup(func() {
 		if err := server.Close(); err != nil {

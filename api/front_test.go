@@ -25,6 +25,7 @@ import (
 	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/ledger"
 	"github.com/paystage/paystage/models"
+	"github.com/paystage/paystage/stripesim/judge"
 	"github.com/paystage/paystage/stripesim/sim"
 	"github.com/paystage/paystage/testenv"
 	"github.com/paystage/paystage/workflows"
@@ -103,9 +104,7 @@ func openWith(t *testing.T, temporal *mocks.Client) *front {
 
 func (f *front) openStripe() {
 	f.t.Helper()
-	var err error
-	f.stripe, err = sim.New(sim.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	done(f.t, err)
+	f.stripe = judge.Double(f.t, sim.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	web := httptest.NewServer(f.stripe)
 	f.t.Cleanup(func() { _ = f.stripe.Close(); web.Close() })
 	f.stripeBase = web.URL

@@ -79,7 +79,11 @@ func newRoot() *cobra.Command {
 }
 
 // places are the checkout that devstack was called in and its state folder.
-type places struct{ root, dir string }
+type places struct {
+	root, dir string
+	// stripeTranscript is where a test wants it; see stack.Config.
+	stripeTranscript string
+}
 
 func findPlaces() (places, error) {
 	root, err := stack.FindRoot(".")
@@ -90,7 +94,7 @@ func findPlaces() (places, error) {
 }
 
 func (p places) stackConfig(command string, progress *stack.Progress) stack.Config {
-	return stack.Config{Root: p.root, Dir: p.dir, Command: command, Lookup: os.Getenv, Progress: progress}
+	return stack.Config{Root: p.root, Dir: p.dir, Command: command, Lookup: os.Getenv, Progress: progress, StripeTranscript: p.stripeTranscript}
 }
 
 func noArguments(_ *cobra.Command, args []string) error {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/paystage/paystage/devstack/stack"
+	"github.com/paystage/paystage/stripesim/judge"
 )
 
 // TestWholeStack runs the real programs on servers of their own: a demo from
@@ -83,7 +84,8 @@ func TestWholeStack(t *testing.T) {
 }
 
 // emptyCheckout is this checkout with a state folder that holds nothing but a
-// Temporal CLI, and an environment that gives nothing.
+// Temporal CLI, and an environment that gives nothing. What its programs said to
+// the Stripe double is judged when the test ends.
 func emptyCheckout(t *testing.T) places {
 	t.Helper()
 	if testing.Short() {
@@ -117,5 +119,7 @@ func emptyCheckout(t *testing.T) places {
 	if err := os.Symlink(binary, dir.Bin("temporal")); err != nil {
 		t.Fatal(err)
 	}
-	return places{root: root, dir: string(dir)}
+	transcript := filepath.Join(t.TempDir(), "stripe.transcript")
+	t.Cleanup(func() { judge.Transcript(t, transcript) })
+	return places{root: root, dir: string(dir), stripeTranscript: transcript}
 }

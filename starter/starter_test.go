@@ -16,6 +16,7 @@ import (
 	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/ledger"
 	"github.com/paystage/paystage/models"
+	"github.com/paystage/paystage/stripesim/judge"
 	"github.com/paystage/paystage/stripesim/sim"
 	"github.com/paystage/paystage/testenv"
 	"github.com/paystage/paystage/workflows"
@@ -111,8 +112,7 @@ func openShop(t *testing.T) (*ledger.Ledger, *client.API) {
 	store, err := ledger.Open(context.Background(), url, 8)
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
-	double, err := sim.New(sim.Options{SecretKey: "sk_test_x"})
-	require.NoError(t, err)
+	double := judge.Double(t, sim.Options{SecretKey: "sk_test_x"})
 	stripeServer := httptest.NewServer(double)
 	t.Cleanup(func() { _ = double.Close(); stripeServer.Close() })
 	temporal := mocks.NewClient(t)

@@ -8,18 +8,22 @@ import (
 	"flag"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/paystage/paystage/stripesim/judge"
 )
 
 func TestRunServesUntilInterrupted(t *testing.T) {
+	written := filepath.Join(t.TempDir(), "transcript")
 	ctx, interrupt := context.WithCancel(context.Background())
 	out, in := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, []string{"--listen", "127.0.0.1:0", "--state", filepath.Join(t.TempDir(), "state")}, in, io.Discard)
+		ended <- run(ctx, []string{"--listen", "127.0.0.1:0", "--state", filepath.Join(t.TempDir(), "state"), "--transcript", written}, in, io.Discard)
 	}()
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
@@ -53,6 +57,10 @@ func TestRunServesUntilInterrupted(t *testing.T) {
 	}
 	if <-withheld == nil {
 		t.Error("the withheld answer came")
+	}
+	judge.Transcript(t, written)
+	if lines, err := os.ReadFile(written); err != nil || bytes.Count(lines, []byte("\n")) != 2 {
+		t.Errorf("written: %s, %v", lines, err)
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/paystage/paystage/gateway"
 	"github.com/paystage/paystage/ledger"
 	"github.com/paystage/paystage/models"
+	"github.com/paystage/paystage/stripesim/judge"
 	"github.com/paystage/paystage/stripesim/sim"
 	"github.com/paystage/paystage/testenv"
 	"github.com/paystage/paystage/workflows"
@@ -61,9 +62,7 @@ func newSystem(t *testing.T, databaseURL string) *system {
 		queues: workflows.Queues{Purchases: name + "-purchases", Gateways: name + "-gateways"},
 		keys:   map[models.Role]string{},
 	}
-	var err error
-	s.stripe, err = sim.New(sim.Options{SecretKey: secretKey, WebhookSecret: webhookSecret, WebhookBackoff: 50 * time.Millisecond, Log: quiet()})
-	require.NoError(t, err)
+	s.stripe = judge.Double(t, sim.Options{SecretKey: secretKey, WebhookSecret: webhookSecret, WebhookBackoff: 50 * time.Millisecond, Log: quiet()})
 	stripeServer := httptest.NewServer(s.stripe)
 	t.Cleanup(func() { stripeServer.Close(); _ = s.stripe.Close() })
 

@@ -61,6 +61,21 @@ func InstallCompiler(ctx context.Context, progress *Progress) error {
 	})
 }
 
+// browsers are the names that a Chromium goes by; tests look for the same.
+var browsers = [...]string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}
+
+// InstallBrowser installs a Chromium unless there is one: pages are tested in it.
+func InstallBrowser(ctx context.Context, progress *Progress) error {
+	for _, name := range browsers {
+		if _, err := exec.LookPath(name); err == nil {
+			return nil
+		}
+	}
+	return progress.Step("browser", "install Debian's chromium, in which pages are tested", func() error {
+		return installPackages(ctx, "chromium")
+	})
+}
+
 // compiles tries the compiler that go would call, headers included.
 func compiles(ctx context.Context) bool {
 	compiler := strings.Fields(cmp.Or(strings.TrimSpace(os.Getenv("CC")), "gcc"))

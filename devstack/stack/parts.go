@@ -50,16 +50,18 @@ func (s *Stack) startStripe(ctx context.Context) error {
 	s.set(StripeAPIBase, base)
 	s.set(StripeSecretKey, s.secrets.StripeKey)
 	s.set(StripeWebhookKey, s.secrets.WebhookSecret)
+	args := []string{
+		"--listen", loopback(port), "--url", base,
+		"--webhook-url", s.get(PaystageURL) + "/webhooks/stripe",
+		"--webhook-events", strings.Join(webhookEvents[:], ","),
+		"--webhook-secret", s.secrets.WebhookSecret, "--secret-key", s.secrets.StripeKey,
+		"--state", s.dir.State("stripesim.journal"),
+	}
+	if s.config.StripeTranscript != "" {
+		args = append(args, "--transcript", s.config.StripeTranscript)
+	}
 	return s.startPart(ctx, &s.others, listenProbe(loopback(port)), Command{
-		Name: "stripesim",
-		Path: s.dir.Bin("stripesim"),
-		Args: []string{
-			"--listen", loopback(port), "--url", base,
-			"--webhook-url", s.get(PaystageURL) + "/webhooks/stripe",
-			"--webhook-events", strings.Join(webhookEvents[:], ","),
-			"--webhook-secret", s.secrets.WebhookSecret, "--secret-key", s.secrets.StripeKey,
-			"--state", s.dir.State("stripesim.journal"),
-		},
+		Name: "stripesim", Path: s.dir.Bin("stripesim"), Args: args,
 	})
 }
 

@@ -21,6 +21,9 @@ type Config struct {
 	// Lookup reads what is given instead of started; it has os.Getenv's form.
 	Lookup   func(name string) string
 	Progress *Progress
+	// StripeTranscript is a file in which the Stripe double writes down what it is
+	// sent and what it answers, for a test to judge. Empty is none.
+	StripeTranscript string
 }
 
 // Stack is a running Paystage with everything it needs.

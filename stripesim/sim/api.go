@@ -19,6 +19,8 @@ type exchange struct {
 	route     *route
 	id        string
 	params    params
+	query     string // as they were sent
+	form      string
 
 	status   int
 	body     []byte
@@ -41,6 +43,9 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		ID: x.requestID, Method: x.method, Path: x.path, IdempotencyKey: x.key, Status: x.status,
 		Replayed: x.original != "", Fault: x.fault, At: s.opts.Now(),
 	})
+	if s.opts.OnExchange != nil {
+		s.opts.OnExchange(x.seen())
+	}
 	if x.cut {
 		cutConnection(w)
 		return
@@ -72,7 +77,11 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, x *exchange) *ref
 		return notModelled("connected accounts")
 	}
 	var refused *refusal
-	if x.params, refused = readParams(w, r); refused != nil {
+	x.query = r.URL.RawQuery
+	if x.form, refused = readForm(w, r); refused != nil {
+		return refused
+	}
+	if x.params, refused = readParams(x.query, x.form); refused != nil {
 		return refused
 	}
 	return x.params.check(x.route)
@@ -96,6 +105,11 @@ func (s *Server) authenticateCaller(r *http.Request) *refusal {
 
 // answer runs an admitted request under its idempotency key and its fault.
 func (s *Server) answer(ctx context.Context, x *exchange) {
+	latency, admitted := s.paces.take(x.method, x.path)
+	if !admitted {
+		s.refuse(x, rateLimited())
+		return
+	}
 	var kept *keptAnswer
 	if x.key != "" {
 		var refused *refusal
@@ -121,6 +135,9 @@ func (s *Server) answer(ctx context.Context, x *exchange) {
 		return
 	case FaultSlow:
 		s.wait(ctx, fault.Duration)
+	}
+	if latency > 0 {
+		s.wait(ctx, latency)
 	}
 	if kept == nil {
 		s.execute(x)

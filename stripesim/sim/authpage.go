@@ -59,22 +59,62 @@ var overView = bankView{
 	Message: "This request was answered already, was replaced by a newer one, or never existed. You can close this page.",
 }
 
+// question is what the bank asks on one of its pages.
+type question struct {
+	view     bankView
+	returnTo string // the merchant's address, empty where there is none
+	decide   func(c *call, approved bool)
+	answered func() url.Values // what the merchant is told on the way back
+}
+
+// openQuestion gives the question of a page that still waits. Server.mu is held.
+func (s *Server) openQuestion(page string) (question, bool) {
+	id := s.authentications[page]
+	if pi, found := s.intents.byID[id]; found {
+		return question{
+			view: bankView{Title: "Approve this payment?", Merchant: s.opts.Merchant, Amount: dollars(pi.Object.Amount), Last4: s.last4(pi.Object.PaymentMethod)},
+			decide: func(c *call, approved bool) {
+				c.authenticate(pi, approved)
+			},
+			returnTo: pi.Object.NextAction.returnTo(),
+			answered: func() url.Values {
+				return result("payment_intent", pi.Object.ID, pi.Object.ClientSecret, pi.Object.Status)
+			},
+		}, true
+	}
+	if si, found := s.setups.byID[id]; found {
+		return question{
+			view: bankView{Title: "Save this card?", Merchant: s.opts.Merchant, Amount: dollars(0), Last4: s.last4(si.Object.PaymentMethod)},
+			decide: func(c *call, approved bool) {
+				c.authenticateSetup(si, approved)
+			},
+			returnTo: si.Object.NextAction.returnTo(),
+			answered: func() url.Values {
+				return result("setup_intent", si.Object.ID, si.Object.ClientSecret, si.Object.Status)
+			},
+		}, true
+	}
+	return question{}, false
+}
+
+func (s *Server) last4(m ref) string { return s.methods.byID[m.id].Object.Card.Last4 }
+
+func (n *nextAction) returnTo() string {
+	if n == nil || n.RedirectToURL == nil {
+		return ""
+	}
+	return n.RedirectToURL.ReturnURL
+}
+
 func (s *Server) showAuthentication(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	pi, open := s.intents[s.authentications[r.PathValue("page")]]
-	view := overView
-	if open {
-		view = bankView{
-			Title: "Approve this payment?", Merchant: s.opts.Merchant, Amount: dollars(pi.Object.Amount),
-			Last4: s.methods[pi.Object.PaymentMethod.id].Object.Card.Last4,
-		}
-	}
+	asked, open := s.openQuestion(r.PathValue("page"))
 	s.mu.Unlock()
 	if !open {
-		showBankPage(w, http.StatusNotFound, view)
+		showBankPage(w, http.StatusNotFound, overView)
 		return
 	}
-	showBankPage(w, http.StatusOK, view)
+	showBankPage(w, http.StatusOK, asked.view)
 }
 
 // takeAuthentication takes the decision and sends the customer back to the merchant.
@@ -86,45 +126,43 @@ func (s *Server) takeAuthentication(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var open bool
-	var returnTo string
+	var back string
 	s.transact(&call{}, func(c *call) {
-		var pi *intent
-		if pi, open = c.intents[c.authentications[r.PathValue("page")]]; !open {
+		var asked question
+		if asked, open = c.openQuestion(r.PathValue("page")); !open {
 			return
 		}
-		if to := pi.Object.NextAction.RedirectToURL; to != nil {
-			returnTo = to.ReturnURL
-		}
-		c.authenticate(pi, decision == "approve")
-		returnTo = returnAddress(returnTo, pi)
+		asked.decide(c, decision == "approve")
+		back = withResult(asked.returnTo, asked.answered())
 	})
 	switch {
 	case !open:
 		showBankPage(w, http.StatusNotFound, overView)
-	case returnTo == "":
+	case back == "":
 		showBankPage(w, http.StatusOK, bankView{Title: "Thank you", Message: "You can close this page."})
 	default:
-		http.Redirect(w, r, returnTo, http.StatusSeeOther)
+		http.Redirect(w, r, back, http.StatusSeeOther)
 	}
 }
 
-// returnAddress adds to the return_url what Stripe adds to it.
-func returnAddress(returnURL string, pi *intent) string {
-	if returnURL == "" {
-		return ""
+// result is what Stripe adds to the merchant's address.
+func result(kind, id, secret, status string) url.Values {
+	outcome := "failed"
+	if status == statusSucceeded {
+		outcome = "succeeded"
 	}
+	return url.Values{kind: {id}, kind + "_client_secret": {secret}, "redirect_status": {outcome}}
+}
+
+func withResult(returnURL string, result url.Values) string {
 	to, err := url.Parse(returnURL)
-	if err != nil {
+	if returnURL == "" || err != nil {
 		return ""
-	}
-	result := "failed"
-	if pi.Object.Status == statusSucceeded {
-		result = "succeeded"
 	}
 	query := to.Query()
-	query.Set("payment_intent", pi.Object.ID)
-	query.Set("payment_intent_client_secret", pi.Object.ClientSecret)
-	query.Set("redirect_status", result)
+	for name, values := range result {
+		query[name] = values
+	}
 	to.RawQuery = query.Encode()
 	return to.String()
 }

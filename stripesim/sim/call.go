@@ -17,10 +17,18 @@ type call struct {
 
 	changes batch
 	toSend  []*eventObject
+	emitted [][]byte // for OnEvent
 }
 
-// transact runs one call and commits what it changed.
+// transact runs one call, commits what it changed, and tells of its events.
 func (s *Server) transact(c *call, run func(*call)) {
+	s.runAndCommit(c, run)
+	for _, event := range c.emitted {
+		s.opts.OnEvent(event)
+	}
+}
+
+func (s *Server) runAndCommit(c *call, run func(*call)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.Server, c.now = s, s.now()
@@ -44,34 +52,21 @@ func (c *call) expands(property string) bool {
 	return slices.Contains(c.params["expand[]"], property)
 }
 
-func (c *call) saveCustomer(cus *customerObject) {
-	c.customers[cus.ID] = cus
-	c.changes.Customers = append(c.changes.Customers, cus)
-}
+func (c *call) saveCustomer(cus *customerObject) { save(cus, c.putCustomer, &c.changes.Customers) }
+func (c *call) saveMethod(m *method)             { save(m, c.putMethod, &c.changes.Methods) }
+func (c *call) saveCharge(ch *chargeObject)      { save(ch, c.putCharge, &c.changes.Charges) }
+func (c *call) saveIntent(pi *intent)            { save(pi, c.putIntent, &c.changes.Intents) }
+func (c *call) saveSetup(si *setup)              { save(si, c.putSetup, &c.changes.Setups) }
+func (c *call) saveMandate(m *mandate)           { save(m, c.putMandate, &c.changes.Mandates) }
+func (c *call) saveRefund(re *refund)            { save(re, c.putRefund, &c.changes.Refunds) }
+func (c *call) saveDispute(dp *dispute)          { save(dp, c.putDispute, &c.changes.Disputes) }
+func (c *call) saveEvent(ev *eventObject)        { save(ev, c.putEvent, &c.changes.Events) }
+func (c *call) saveKey(k *keptAnswer)            { save(k, c.putKey, &c.changes.Keys) }
 
-func (c *call) saveMethod(m *method) {
-	c.methods[m.Object.ID] = m
-	c.changes.Methods = append(c.changes.Methods, m)
-}
-
-func (c *call) saveCharge(ch *chargeObject) {
-	c.charges[ch.ID] = ch
-	c.changes.Charges = append(c.changes.Charges, ch)
-}
-
-func (c *call) saveIntent(pi *intent) {
-	c.putIntent(pi)
-	if !slices.Contains(c.changes.Intents, pi) {
-		c.changes.Intents = append(c.changes.Intents, pi)
+// save stores an object and notes it, once, among what the call changed.
+func save[T comparable](object T, put func(T), changed *[]T) {
+	put(object)
+	if !slices.Contains(*changed, object) {
+		*changed = append(*changed, object)
 	}
-}
-
-func (c *call) saveEvent(ev *eventObject) {
-	c.putEvent(ev)
-	c.changes.Events = append(c.changes.Events, ev)
-}
-
-func (c *call) saveKey(k *keptAnswer) {
-	c.putKey(k)
-	c.changes.Keys = append(c.changes.Keys, k)
 }

@@ -1,10 +1,18 @@
 package sim
 
-import "testing"
+import (
+	"slices"
+	"strings"
+	"testing"
+)
 
 func TestCardTable(t *testing.T) {
 	taken := map[string]string{}
-	for _, c := range testCards {
+	all := slices.Clone(testCards)
+	for country, number := range cardsOfCountries {
+		all = append(all, card{key: number, ids: []string{"pm_card_" + strings.ToLower(country)}})
+	}
+	for _, c := range all {
 		if !validLuhn(c.key) {
 			t.Errorf("%s is no card number", c.key)
 		}
@@ -28,24 +36,30 @@ func TestCardTable(t *testing.T) {
 func TestJudge(t *testing.T) {
 	asking := card{asks: alwaysAsks, decline: "insufficient_funds"}
 	tests := []struct {
-		name                      string
-		card                      card
-		offSession, authenticated bool
-		says                      verdict
-		code                      string
+		name string
+		card card
+		when occasion
+		says verdict
+		code string
 	}{
-		{"Plain", card{}, false, false, approve, ""},
-		{"Declines", card{decline: "lost_card"}, true, false, decline, "lost_card"},
-		{"AsksOnSession", asking, false, false, askCustomer, ""},
-		{"AsksOffSession", asking, true, false, decline, "authentication_required"},
-		{"AskedThenDeclines", asking, false, true, decline, "insufficient_funds"},
-		{"SetUpOffSession", card{asks: asksOnSession}, true, false, approve, ""},
-		{"SetUpOnSession", card{asks: asksOnSession}, false, false, askCustomer, ""},
-		{"Processes", card{processing: true, decline: "generic_decline"}, false, false, answerLater, ""},
+		{"Plain", card{}, occasion{}, approve, ""},
+		{"Declines", card{decline: "lost_card"}, occasion{offSession: true}, decline, "lost_card"},
+		{"AsksOnSession", asking, occasion{}, askCustomer, ""},
+		{"AsksOffSession", asking, occasion{offSession: true}, decline, "authentication_required"},
+		{"AsksThoughSetUp", asking, occasion{offSession: true, setUp: true}, decline, "authentication_required"},
+		{"AskedThenDeclines", asking, occasion{authenticated: true}, decline, "insufficient_funds"},
+		{"SetUpOffSession", card{asks: asksOnSession}, occasion{offSession: true}, approve, ""},
+		{"SetUpOnSession", card{asks: asksOnSession}, occasion{}, askCustomer, ""},
+		{"UntilSetUp", card{asks: asksUntilSetUp}, occasion{offSession: true}, decline, "authentication_required"},
+		{"OnceSetUp", card{asks: asksUntilSetUp}, occasion{offSession: true, setUp: true}, approve, ""},
+		{"SetUpAndThere", card{asks: asksUntilSetUp}, occasion{setUp: true}, askCustomer, ""},
+		{"MerchantAsks", card{}, occasion{challenge: true}, askCustomer, ""},
+		{"IndiaOffSession", card{country: "IN"}, occasion{offSession: true}, decline, "authentication_required"},
+		{"Processes", card{processing: true, decline: "generic_decline"}, occasion{}, answerLater, ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if says, code := test.card.judge(test.offSession, test.authenticated); says != test.says || code != test.code {
+			if says, code := test.card.judge(test.when); says != test.says || code != test.code {
 				t.Errorf("got %d %q, want %d %q", says, code, test.says, test.code)
 			}
 		})

@@ -59,7 +59,7 @@ type chargeCard struct {
 	Funding      string        `json:"funding"`
 	Installments null          `json:"installments"`
 	Last4        string        `json:"last4"`
-	Mandate      null          `json:"mandate"`
+	Mandate      text          `json:"mandate"`
 	Network      string        `json:"network"`
 	ThreeDSecure *threeDSecure `json:"three_d_secure"`
 	Wallet       null          `json:"wallet"`
@@ -91,32 +91,45 @@ func (c *call) newCharge(pi *intent, m *method, authenticated bool) *chargeObjec
 	return ch
 }
 
-func (ch *chargeObject) succeed() {
+func (ch *chargeObject) succeed(risk string) {
 	ch.Status, ch.Paid, ch.Captured, ch.AmountCaptured = "succeeded", true, true, ch.Amount
 	ch.Outcome = &chargeOutcome{
-		NetworkStatus: "approved_by_network", RiskLevel: "normal", SellerMessage: "Payment complete.", Type: "authorized",
+		NetworkStatus: "approved_by_network", RiskLevel: risk, SellerMessage: "Payment complete.", Type: "authorized",
 	}
 }
 
-func (ch *chargeObject) fail(p problem) {
+func (ch *chargeObject) fail(p problem, risk string) {
 	ch.Status, ch.FailureCode, ch.FailureMessage = "failed", text(p.Code), text(p.Message)
 	ch.Outcome = &chargeOutcome{
-		NetworkStatus: "declined_by_network", Reason: text(p.DeclineCode), RiskLevel: "normal",
+		NetworkStatus: "declined_by_network", Reason: text(p.DeclineCode), RiskLevel: risk,
 		SellerMessage: "The bank did not return any further details with this decline.", Type: "issuer_declined",
 	}
 }
 
 func (c *call) getCharge() (any, *refusal) {
-	ch, found := c.charges[c.id]
+	ch, found := c.charges.byID[c.id]
 	if !found {
 		return nil, missing(http.StatusNotFound, "charge", c.id, "charge")
 	}
+	return c.chargeView(ch, ""), nil
+}
+
+func (c *call) listCharges() (any, *refusal) {
+	customer, pi := c.params.get("customer"), c.params.get("payment_intent")
+	return listOf(c, c.charges, "charge", "/v1/charges", func(ch *chargeObject) (chargeObject, bool) {
+		wanted := (customer == "" || ch.Customer.id == customer) && (pi == "" || ch.PaymentIntent.id == pi)
+		return c.chargeView(ch, "data."), wanted
+	}, func(ch *chargeObject) int64 { return ch.Created })
+}
+
+// chargeView is the charge as the caller wants it expanded.
+func (c *call) chargeView(ch *chargeObject, prefix string) chargeObject {
 	view := *ch
-	if c.expands("customer") && view.Customer.id != "" {
-		view.Customer.expanded = c.customers[view.Customer.id]
+	if c.expands(prefix+"customer") && view.Customer.id != "" {
+		view.Customer.expanded = c.customers.byID[view.Customer.id]
 	}
-	if c.expands("payment_intent") {
-		view.PaymentIntent.expanded = c.intents[view.PaymentIntent.id].Object
+	if c.expands(prefix + "payment_intent") {
+		view.PaymentIntent.expanded = c.intents.byID[view.PaymentIntent.id].Object
 	}
-	return view, nil
+	return view
 }

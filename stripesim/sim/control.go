@@ -17,6 +17,12 @@ func (s *Server) routeControls(mux *http.ServeMux) {
 		s.ResetFaults()
 		reply(w, struct{}{}, nil)
 	})
+	mux.HandleFunc("GET /_sim/paces", s.controlListPaces)
+	mux.HandleFunc("POST /_sim/paces", s.controlSetPace)
+	mux.HandleFunc("DELETE /_sim/paces", func(w http.ResponseWriter, _ *http.Request) {
+		s.ResetPaces()
+		reply(w, struct{}{}, nil)
+	})
 	mux.HandleFunc("GET /_sim/clock", s.controlClock)
 	mux.HandleFunc("POST /_sim/clock/advance", s.controlAdvance)
 	for action, decide := range map[string]func(id string) error{"settle": s.Settle, "approve": s.Approve, "refuse": s.Refuse} {
@@ -25,6 +31,15 @@ func (s *Server) routeControls(mux *http.ServeMux) {
 		})
 	}
 	mux.HandleFunc("POST /_sim/payment_intents/{id}/fail", s.controlFail)
+	for path, decide := range map[string]func(id string) error{
+		"setup_intents/{id}/approve": s.Approve, "setup_intents/{id}/refuse": s.Refuse, "refunds/{id}/fail": s.FailRefund, "mandates/{id}/revoke": s.RevokeMandate,
+		"disputes/{id}/win": func(id string) error { return s.CloseDispute(id, true) }, "disputes/{id}/lose": func(id string) error { return s.CloseDispute(id, false) },
+	} {
+		mux.HandleFunc("POST /_sim/"+path, func(w http.ResponseWriter, r *http.Request) {
+			reply(w, struct{}{}, decide(r.PathValue("id")))
+		})
+	}
+	mux.HandleFunc("POST /_sim/charges/{id}/dispute", s.controlDispute)
 	mux.HandleFunc("GET /_sim/webhooks", s.controlWebhooks)
 	mux.HandleFunc("PUT /_sim/webhooks", s.controlSetWebhooks)
 	mux.HandleFunc("POST /_sim/webhooks/release", func(w http.ResponseWriter, _ *http.Request) {
@@ -86,6 +101,31 @@ func (s *Server) controlOrderFault(w http.ResponseWriter, r *http.Request) {
 	reply(w, struct{}{}, err)
 }
 
+type paceJSON struct {
+	Method    string `json:"method"`
+	Path      string `json:"path"`
+	PerSecond int    `json:"per_second"`
+	P50MS     int64  `json:"p50_ms"`
+	P99MS     int64  `json:"p99_ms"`
+}
+
+func (s *Server) controlListPaces(w http.ResponseWriter, _ *http.Request) {
+	inForce := []paceJSON{}
+	for _, p := range s.Paces() {
+		inForce = append(inForce, paceJSON{p.Method, p.Path, p.PerSecond, p.P50.Milliseconds(), p.P99.Milliseconds()})
+	}
+	reply(w, map[string][]paceJSON{"paces": inForce}, nil)
+}
+
+func (s *Server) controlSetPace(w http.ResponseWriter, r *http.Request) {
+	var p paceJSON
+	err := readJSON(w, r, &p)
+	if err == nil {
+		err = s.SetPace(Pace{Method: p.Method, Path: p.Path, PerSecond: p.PerSecond, P50: milliseconds(p.P50MS), P99: milliseconds(p.P99MS)})
+	}
+	reply(w, struct{}{}, err)
+}
+
 func (s *Server) controlClock(w http.ResponseWriter, _ *http.Request) {
 	reply(w, map[string]time.Time{"now": s.Now()}, nil)
 }
@@ -112,12 +152,26 @@ func (s *Server) controlFail(w http.ResponseWriter, r *http.Request) {
 	reply(w, struct{}{}, err)
 }
 
+func (s *Server) controlDispute(w http.ResponseWriter, r *http.Request) {
+	var how struct {
+		Reason  string `json:"reason"`
+		Inquiry bool   `json:"inquiry"`
+	}
+	err := readJSON(w, r, &how)
+	var id string
+	if err == nil {
+		id, err = s.Dispute(r.PathValue("id"), how.Reason, how.Inquiry)
+	}
+	reply(w, map[string]string{"id": id}, err)
+}
+
 type webhooksJSON struct {
-	URL      string `json:"url"`
-	DropNext int    `json:"drop_next"`
-	Copies   int    `json:"copies"`
-	Hold     bool   `json:"hold"`
-	DelayMS  int64  `json:"delay_ms"`
+	URL       string `json:"url"`
+	DropNext  int    `json:"drop_next"`
+	Copies    int    `json:"copies"`
+	Hold      bool   `json:"hold"`
+	DelayMS   int64  `json:"delay_ms"`
+	Unordered bool   `json:"unordered"`
 }
 
 func (s *Server) controlWebhooks(w http.ResponseWriter, _ *http.Request) {
@@ -125,7 +179,7 @@ func (s *Server) controlWebhooks(w http.ResponseWriter, _ *http.Request) {
 	reply(w, struct {
 		webhooksJSON
 		Held int `json:"held"`
-	}{webhooksJSON{s.webhookURL(), b.DropNext, b.Copies, b.Hold, b.Delay.Milliseconds()}, held}, nil)
+	}{webhooksJSON{s.webhookURL(), b.DropNext, b.Copies, b.Hold, b.Delay.Milliseconds(), b.Unordered}, held}, nil)
 }
 
 func (s *Server) webhookURL() string {
@@ -141,7 +195,7 @@ func (s *Server) controlSetWebhooks(w http.ResponseWriter, r *http.Request) {
 		err = s.SetWebhookURL(b.URL)
 	}
 	if err == nil {
-		err = s.SetWebhooks(WebhookBehaviour{DropNext: b.DropNext, Copies: b.Copies, Hold: b.Hold, Delay: milliseconds(b.DelayMS)})
+		err = s.SetWebhooks(WebhookBehaviour{DropNext: b.DropNext, Copies: b.Copies, Hold: b.Hold, Delay: milliseconds(b.DelayMS), Unordered: b.Unordered})
 	}
 	reply(w, struct{}{}, err)
 }

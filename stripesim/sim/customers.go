@@ -47,7 +47,7 @@ type customerObject struct {
 
 type invoiceSettings struct {
 	CustomFields         null `json:"custom_fields"`
-	DefaultPaymentMethod null `json:"default_payment_method"`
+	DefaultPaymentMethod ref  `json:"default_payment_method"`
 	Footer               null `json:"footer"`
 	RenderingOptions     null `json:"rendering_options"`
 }
@@ -57,16 +57,7 @@ func (c *call) createCustomer() (any, *refusal) {
 		ID: newID("cus_", 14), Object: "customer", Created: c.now.Unix(),
 		Metadata: map[string]string{}, Locales: []string{}, TaxExempt: "none",
 	}
-	c.params.setText(&cus.Description, "description")
-	c.params.setText(&cus.Email, "email")
-	c.params.setText(&cus.Name, "name")
-	c.params.setText(&cus.Phone, "phone")
-	var home address
-	home.merge(c.params, "address")
-	if home != (address{}) {
-		cus.Address = &home
-	}
-	if r := c.params.mergeMetadata(cus.Metadata); r != nil {
+	if r := c.mergeCustomer(cus); r != nil {
 		return nil, r
 	}
 	c.saveCustomer(cus)
@@ -74,8 +65,47 @@ func (c *call) createCustomer() (any, *refusal) {
 	return cus, nil
 }
 
+func (c *call) updateCustomer() (any, *refusal) {
+	before, found := c.customers.byID[c.id]
+	if !found {
+		return nil, missing(http.StatusNotFound, "customer", c.id, "id")
+	}
+	changed := *before
+	changed.Metadata = cloneMetadata(before.Metadata)
+	if r := c.mergeCustomer(&changed); r != nil {
+		return nil, r
+	}
+	*before = changed
+	c.saveCustomer(before)
+	c.emit("customer.updated", before)
+	return before, nil
+}
+
+func (c *call) mergeCustomer(cus *customerObject) *refusal {
+	c.params.setText(&cus.Description, "description")
+	c.params.setText(&cus.Email, "email")
+	c.params.setText(&cus.Name, "name")
+	c.params.setText(&cus.Phone, "phone")
+	var home address
+	if cus.Address != nil {
+		home = *cus.Address
+	}
+	home.merge(c.params, "address")
+	if home != (address{}) {
+		cus.Address = &home
+	}
+	const preferred = "invoice_settings[default_payment_method]"
+	if id := c.params.get(preferred); id != "" {
+		if m, found := c.methods.byID[id]; !found || m.Object.Customer.id != cus.ID {
+			return missing(http.StatusBadRequest, "PaymentMethod", id, preferred)
+		}
+		cus.InvoiceSettings.DefaultPaymentMethod = ref{id: id}
+	}
+	return c.params.mergeMetadata(cus.Metadata)
+}
+
 func (c *call) getCustomer() (any, *refusal) {
-	cus, found := c.customers[c.id]
+	cus, found := c.customers.byID[c.id]
 	if !found {
 		return nil, missing(http.StatusNotFound, "customer", c.id, "id")
 	}
@@ -87,7 +117,7 @@ func (c *call) customerRef(id string) (ref, *refusal) {
 	if id == "" {
 		return ref{}, nil
 	}
-	if _, found := c.customers[id]; !found {
+	if _, found := c.customers.byID[id]; !found {
 		return ref{}, missing(http.StatusBadRequest, "customer", id, "customer")
 	}
 	return ref{id: id}, nil

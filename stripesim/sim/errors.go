@@ -25,6 +25,7 @@ type problem struct {
 	Param         string        `json:"param,omitempty"`
 	PaymentIntent *intentObject `json:"payment_intent,omitempty"`
 	PaymentMethod *methodObject `json:"payment_method,omitempty"`
+	SetupIntent   *setupObject  `json:"setup_intent,omitempty"`
 	Type          string        `json:"type"`
 }
 

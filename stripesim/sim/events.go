@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"cmp"
 	"encoding/json"
+	"hash/fnv"
 	"net/http"
 	"slices"
 )
@@ -31,6 +33,21 @@ type eventObject struct {
 	Type            string    `json:"type"`
 }
 
+// lane puts the events of one payment, its charges, refunds and disputes into one
+// queue of deliveries.
+func (ev *eventObject) lane() int {
+	var about struct {
+		ID            string `json:"id"`
+		PaymentIntent string `json:"payment_intent"`
+	}
+	if err := json.Unmarshal(ev.Data.Object, &about); err != nil {
+		panic("stripesim: an event of its own does not decode: " + err.Error())
+	}
+	hash := fnv.New32a()
+	hash.Write([]byte(cmp.Or(about.PaymentIntent, about.ID)))
+	return int(hash.Sum32() % webhookWorkers)
+}
+
 type eventData struct {
 	Object json.RawMessage `json:"object"`
 }
@@ -49,7 +66,18 @@ func (c *call) emit(kind string, object any) {
 		ev.PendingWebhooks = 1
 		c.toSend = append(c.toSend, ev)
 	}
+	if c.opts.OnEvent != nil {
+		c.emitted = append(c.emitted, ev.encoded())
+	}
 	c.saveEvent(ev)
+}
+
+func (ev *eventObject) encoded() []byte {
+	body, err := json.Marshal(ev)
+	if err != nil {
+		panic("stripesim: an event of its own does not encode: " + err.Error())
+	}
+	return body
 }
 
 func (c *call) listEvents() (any, *refusal) {

@@ -53,9 +53,11 @@ type Fault struct {
 	Duration time.Duration
 }
 
-func (f Fault) matches(method, requestPath string) bool {
-	matched, _ := path.Match(f.Path, requestPath) // the pattern was checked when ordered
-	return matched && (f.Method == "" || f.Method == method)
+// matchesRoute tells whether an order for a method and a pattern of paths is one
+// for this request.
+func matchesRoute(orderedMethod, pattern, method, requestPath string) bool {
+	matched, _ := path.Match(pattern, requestPath) // the pattern was checked when ordered
+	return matched && (orderedMethod == "" || orderedMethod == method)
 }
 
 // forReplay tells whether the fault can hit a request that is answered from its
@@ -109,7 +111,7 @@ func (f *faults) take(method, requestPath string, replay bool) Fault {
 	defer f.mu.Unlock()
 	for i := range f.waiting {
 		hit := f.waiting[i]
-		if !hit.matches(method, requestPath) || (replay && !hit.forReplay()) {
+		if !matchesRoute(hit.Method, hit.Path, method, requestPath) || (replay && !hit.forReplay()) {
 			continue
 		}
 		if f.waiting[i].Times--; f.waiting[i].Times == 0 {

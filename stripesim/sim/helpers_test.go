@@ -12,6 +12,7 @@ import (
 	"github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/client"
 
+	"github.com/paystage/paystage/stripesim/judge"
 	"github.com/paystage/paystage/stripesim/sim"
 )
 
@@ -28,14 +29,27 @@ type double struct {
 	api *client.API
 }
 
+// start gives a double whose answers are judged; a test of refusals sends it what
+// Stripe refuses too.
 func start(t testing.TB, opts sim.Options) *double {
 	t.Helper()
+	return serve(t, judge.AnswersOf(t, quietly(opts)))
+}
+
+// startJudged gives a double that is sent only what Stripe takes.
+func startJudged(t testing.TB, opts sim.Options) *double {
+	t.Helper()
+	return serve(t, judge.Double(t, quietly(opts)))
+}
+
+func quietly(opts sim.Options) sim.Options {
 	opts.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	opts.WebhookSecret = testSecret
-	srv, err := sim.New(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return opts
+}
+
+func serve(t testing.TB, srv *sim.Server) *double {
+	t.Helper()
 	web := httptest.NewServer(srv)
 	t.Cleanup(func() {
 		if err := srv.Close(); err != nil {

@@ -102,3 +102,25 @@ func (p page) pick(ids []string, kind string, keep func(id string) bool) (picked
 	}
 	return picked, more, nil
 }
+
+// listOf gives the page of a shelf that the caller asks for. Show gives an object
+// as the caller sees it, and whether the caller asked for it at all.
+func listOf[T, V any](c *call, from shelf[T], kind, url string, show func(T) (V, bool), created func(T) int64) (any, *refusal) {
+	page, r := c.readPage()
+	if r != nil {
+		return nil, r
+	}
+	picked, more, r := page.pick(from.order, kind, func(id string) bool {
+		_, wanted := show(from.byID[id])
+		return wanted && page.created.contains(created(from.byID[id]))
+	})
+	if r != nil {
+		return nil, r
+	}
+	data := make([]V, 0, len(picked))
+	for _, id := range picked {
+		view, _ := show(from.byID[id])
+		data = append(data, view)
+	}
+	return list[V]{Object: "list", Data: data, HasMore: more, URL: url}, nil
+}

@@ -44,6 +44,12 @@ type Options struct {
 	// lasts an hour and a half. None is made for an event older than 3 days.
 	WebhookAttempts int
 
+	// OnExchange, if set, is told of each request to the API with its answer, before
+	// the caller has it, and OnEvent of each event. A test judges them by these; they
+	// are called from several goroutines at once.
+	OnExchange func(Exchange)
+	OnEvent    func(event []byte)
+
 	// Now is the machine's clock; time.Now by default.
 	Now func() time.Time
 	// Log is where refusals and lost webhooks are told; slog.Default by default.

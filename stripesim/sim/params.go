@@ -17,18 +17,23 @@ const maxBodyBytes = 1 << 20
 // of a list stands under "name[]".
 type params url.Values
 
-// readParams reads query and body.
-func readParams(w http.ResponseWriter, r *http.Request) (params, *refusal) {
+// readForm reads the body of a request as it was sent.
+func readForm(w http.ResponseWriter, r *http.Request) (string, *refusal) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	if err != nil {
-		return nil, invalidParam("", "", "The request body could not be read: %v", err)
+		return "", invalidParam("", "", "The request body could not be read: %v", err)
 	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, invalidParam("", "", "Invalid request body: %v", err)
-	}
+	return string(body), nil
+}
+
+// readParams reads query and form.
+func readParams(query, form string) (params, *refusal) {
 	p := make(params)
-	for _, source := range []url.Values{r.URL.Query(), form} {
+	for _, raw := range []string{query, form} {
+		source, err := url.ParseQuery(raw)
+		if err != nil {
+			return nil, invalidParam("", "", "Invalid request: %v", err)
+		}
 		for _, name := range sortedNames(source) {
 			canonical := canonicalName(name)
 			p[canonical] = append(p[canonical], source[name]...)
@@ -48,14 +53,14 @@ func sortedNames[V any](values map[string]V) []string {
 
 // canonicalName writes a list element's "name[0]" as "name[]", as Stripe takes both.
 func canonicalName(name string) string {
-	root, last, nested := strings.Cut(name, "[")
-	if !nested || root == "metadata" || strings.Contains(last, "[") {
+	opening := strings.LastIndex(name, "[")
+	if opening < 0 || strings.HasPrefix(name, "metadata[") {
 		return name
 	}
-	if _, err := strconv.Atoi(strings.TrimSuffix(last, "]")); err != nil {
+	if _, err := strconv.Atoi(strings.TrimSuffix(name[opening+1:], "]")); err != nil {
 		return name
 	}
-	return root + "[]"
+	return name[:opening] + "[]"
 }
 
 // pattern is the name with a metadata key replaced by a star.
@@ -106,6 +111,16 @@ func (p params) get(name string) string {
 }
 
 func (p params) has(name string) bool { return len(p[name]) > 0 }
+
+// hasBelow tells whether anything stands in the brackets of the name.
+func (p params) hasBelow(name string) bool {
+	for given := range p {
+		if strings.HasPrefix(given, name+"[") {
+			return true
+		}
+	}
+	return false
+}
 
 func (p params) setText(field *text, name string) {
 	if p.has(name) {

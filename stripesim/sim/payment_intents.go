@@ -50,12 +50,12 @@ type intentObject struct {
 	NextAction                *nextAction       `json:"next_action"`
 	OnBehalfOf                null              `json:"on_behalf_of"`
 	PaymentMethod             ref               `json:"payment_method"`
-	PaymentMethodOptions      struct{}          `json:"payment_method_options"`
+	PaymentMethodOptions      methodOptions     `json:"payment_method_options"`
 	PaymentMethodTypes        []string          `json:"payment_method_types"`
-	Processing                null              `json:"processing"`
+	Processing                *processingObject `json:"processing"`
 	ReceiptEmail              null              `json:"receipt_email"`
 	Review                    null              `json:"review"`
-	SetupFutureUsage          null              `json:"setup_future_usage"`
+	SetupFutureUsage          text              `json:"setup_future_usage"`
 	Shipping                  null              `json:"shipping"`
 	StatementDescriptor       null              `json:"statement_descriptor"`
 	StatementDescriptorSuffix text              `json:"statement_descriptor_suffix"`
@@ -97,6 +97,12 @@ type intent struct {
 	// SettleAt is when processing ends, in nanoseconds of Unix time on the
 	// double's clock; zero leaves that to an order.
 	SettleAt int64 `json:"settle_at,omitempty"`
+	// DisputeAt is when its card disputes it, in the same way.
+	DisputeAt int64 `json:"dispute_at,omitempty"`
+	// Mandate is what an off-session payment in India rests on, and Approved says
+	// that the customer approved it at the notice.
+	Mandate  string `json:"mandate,omitempty"`
+	Approved bool   `json:"approved,omitempty"`
 }
 
 func (c *call) createPaymentIntent() (any, *refusal) {
@@ -153,6 +159,9 @@ func (c *call) intentFromParams() (*intent, *method, *refusal) {
 	if r := c.params.mergeMetadata(pi.Object.Metadata); r != nil {
 		return nil, nil, r
 	}
+	if r := c.takeFutureUsage(pi); r != nil {
+		return nil, nil, r
+	}
 	if !c.params.has("payment_method") {
 		return pi, nil, nil
 	}
@@ -167,11 +176,6 @@ func (c *call) intentFromParams() (*intent, *method, *refusal) {
 // checkUnmodelledValues refuses the values of modelled parameters that the
 // double has no behaviour for.
 func (c *call) checkUnmodelledValues() *refusal {
-	for _, kind := range c.params["payment_method_types[]"] {
-		if kind != "card" {
-			return notModelled("the payment method type %s", kind)
-		}
-	}
 	for _, name := range []string{"capture_method", "confirmation_method"} {
 		if value := c.params.get(name); value != "" && value != "automatic" {
 			return notModelled("the %s %s", name, value)
@@ -179,12 +183,21 @@ func (c *call) checkUnmodelledValues() *refusal {
 	}
 	switch currency := strings.ToLower(c.params.get("currency")); currency {
 	case "usd":
-		return nil
+		return c.checkMethodTypes()
 	case "":
 		return missingParam("currency")
 	default:
 		return notModelled("the currency %s", currency)
 	}
+}
+
+func (c *call) checkMethodTypes() *refusal {
+	for _, kind := range c.params["payment_method_types[]"] {
+		if kind != "card" {
+			return notModelled("the payment method type %s", kind)
+		}
+	}
+	return nil
 }
 
 func (c *call) amountFromParams() (int64, *refusal) {
@@ -240,16 +253,37 @@ func (c *call) methodFor(pi *intent, id string) (*method, *refusal) {
 	if r != nil {
 		return nil, r
 	}
-	owner, payer := m.Object.Customer.id, pi.Object.Customer.id
+	return m, mayUse(m, pi.Object.Customer.id)
+}
+
+// mayUse refuses a payment method that is used up, or another customer's.
+func mayUse(m *method, payer string) *refusal {
+	owner, id := m.Object.Customer.id, m.Object.ID
 	switch {
 	case m.Spent:
-		return nil, invalidRequest("payment_method", "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared with a connected account without Customer attachment, or was detached from a Customer. It may not be used again. To use a PaymentMethod multiple times, you must attach it to a Customer first.")
+		return invalidRequest("payment_method", "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared with a connected account without Customer attachment, or was detached from a Customer. It may not be used again. To use a PaymentMethod multiple times, you must attach it to a Customer first.")
 	case owner != "" && payer == "":
-		return nil, invalidRequest("payment_method", "The PaymentMethod supplied ("+id+") belongs to the Customer "+owner+". Please include the Customer in the `customer` parameter on the PaymentIntent.")
+		return invalidRequest("payment_method", "The PaymentMethod supplied ("+id+") belongs to the Customer "+owner+". Please include the Customer in the `customer` parameter on the PaymentIntent.")
 	case owner != "" && owner != payer:
-		return nil, invalidRequest("payment_method", "The customer does not have a payment method with the ID "+id+". The payment method must be attached to the customer.")
+		return invalidRequest("payment_method", "The customer does not have a payment method with the ID "+id+". The payment method must be attached to the customer.")
 	}
-	return m, nil
+	return nil
+}
+
+// takeFutureUsage reads what a confirmation may still say of saving the card.
+func (c *call) takeFutureUsage(pi *intent) *refusal {
+	switch usage := c.params.get("setup_future_usage"); usage {
+	case "":
+	case "off_session", "on_session":
+		pi.Object.SetupFutureUsage = text(usage)
+	default:
+		return invalidParam("", "setup_future_usage", "Invalid setup_future_usage: must be one of off_session or on_session")
+	}
+	options, r := c.methodOptionsFromParams(false)
+	if r == nil && options.Card != nil {
+		pi.Object.PaymentMethodOptions = options
+	}
+	return r
 }
 
 func (c *call) getPaymentIntent() (any, *refusal) {
@@ -260,8 +294,48 @@ func (c *call) getPaymentIntent() (any, *refusal) {
 	return c.intentView(pi, ""), nil
 }
 
+// updatePaymentIntent changes what is still open; of an ended payment only what
+// it is called.
+func (c *call) updatePaymentIntent() (any, *refusal) {
+	pi, r := c.namedIntent()
+	if r != nil {
+		return nil, r
+	}
+	ended := pi.Object.Status == statusSucceeded || pi.Object.Status == statusCanceled || pi.Object.Status == statusProcessing
+	if ended && (c.params.has("amount") || c.params.has("payment_method") || c.params.has("setup_future_usage") || c.params.hasBelow(optionsRoot)) {
+		return nil, c.unexpectedState(pi, "This PaymentIntent could not be updated because it has a status of "+pi.Object.Status+".")
+	}
+	changed := *pi
+	changed.Object.Metadata = cloneMetadata(pi.Object.Metadata)
+	if r := c.params.mergeMetadata(changed.Object.Metadata); r != nil {
+		return nil, r
+	}
+	if c.params.has("amount") {
+		if changed.Object.Amount, r = c.amountFromParams(); r != nil {
+			return nil, r
+		}
+	}
+	c.params.setText(&changed.Object.Description, "description")
+	if r := c.takeFutureUsage(&changed); r != nil {
+		return nil, r
+	}
+	if c.params.has("payment_method") {
+		m, r := c.methodFor(&changed, c.params.get("payment_method"))
+		if r != nil {
+			return nil, r
+		}
+		c.saveMethod(m)
+		c.endAction(pi)
+		changed.Authentication, changed.Object.NextAction = "", nil
+		changed.Object.PaymentMethod, changed.Object.Status = ref{id: m.Object.ID}, statusRequiresConfirmation
+	}
+	*pi = changed
+	c.saveIntent(pi)
+	return c.intentView(pi, ""), nil
+}
+
 func (c *call) namedIntent() (*intent, *refusal) {
-	pi, found := c.intents[c.id]
+	pi, found := c.intents.byID[c.id]
 	if !found {
 		return nil, missing(http.StatusNotFound, "payment_intent", c.id, "intent")
 	}
@@ -269,7 +343,7 @@ func (c *call) namedIntent() (*intent, *refusal) {
 }
 
 func (c *call) listPaymentIntents() (any, *refusal) {
-	ids := c.intentOrder
+	ids := c.intents.order
 	if c.params.has("customer") {
 		customer, r := c.customerRef(c.params.get("customer"))
 		if r != nil {
@@ -282,14 +356,14 @@ func (c *call) listPaymentIntents() (any, *refusal) {
 		return nil, r
 	}
 	picked, more, r := page.pick(ids, "payment_intent", func(id string) bool {
-		return page.created.contains(c.intents[id].Object.Created)
+		return page.created.contains(c.intents.byID[id].Object.Created)
 	})
 	if r != nil {
 		return nil, r
 	}
 	data := make([]intentObject, 0, len(picked))
 	for _, id := range picked {
-		data = append(data, c.intentView(c.intents[id], "data."))
+		data = append(data, c.intentView(c.intents.byID[id], "data."))
 	}
 	return list[intentObject]{Object: "list", Data: data, HasMore: more, URL: "/v1/payment_intents"}, nil
 }
@@ -331,13 +405,13 @@ func (c *call) unexpectedState(pi *intent, message string) *refusal {
 func (c *call) intentView(pi *intent, prefix string) intentObject {
 	view := pi.Object
 	if c.expands(prefix+"latest_charge") && view.LatestCharge.id != "" {
-		view.LatestCharge.expanded = c.charges[view.LatestCharge.id]
+		view.LatestCharge.expanded = c.charges.byID[view.LatestCharge.id]
 	}
 	if c.expands(prefix+"customer") && view.Customer.id != "" {
-		view.Customer.expanded = c.customers[view.Customer.id]
+		view.Customer.expanded = c.customers.byID[view.Customer.id]
 	}
 	if c.expands(prefix+"payment_method") && view.PaymentMethod.id != "" {
-		view.PaymentMethod.expanded = c.methods[view.PaymentMethod.id].Object
+		view.PaymentMethod.expanded = c.methods.byID[view.PaymentMethod.id].Object
 	}
 	return view
 }
@@ -349,7 +423,7 @@ func (c *call) confirmationFromParams(pi *intent, m *method) (attempt confirmati
 	if r != nil {
 		return attempt, false, r
 	}
-	for _, name := range []string{"off_session", "return_url"} {
+	for _, name := range []string{"off_session", "return_url", "error_on_requires_action", "mandate"} {
 		if !wanted && c.params.has(name) {
 			return attempt, false, invalidParam("", name, "This parameter can only be used with confirm=true.")
 		}
@@ -365,25 +439,40 @@ func (c *call) confirmationFromParams(pi *intent, m *method) (attempt confirmati
 		return attempt, true, invalidRequest("", missingMethodMessage)
 	}
 	attempt.method = m
-	if needsReturnURL(pi, attempt) {
+	if needsReturnURL(pi.Object.AutomaticPaymentMethods, attempt.offSession, attempt.returnURL) {
 		return attempt, true, invalidRequest("", returnURLMessage)
 	}
 	return attempt, true, nil
 }
 
-// readConfirmation reads off_session and return_url.
-func (c *call) readConfirmation() (attempt confirmation, _ *refusal) {
+// readConfirmation reads how to confirm.
+func (c *call) readConfirmation() (attempt confirmation, r *refusal) {
 	switch value := c.params.get("off_session"); value {
 	case "one_off", "recurring":
 		return attempt, notModelled("off_session=%s", value)
 	}
-	offSession, r := c.params.boolean("off_session")
-	if r != nil {
+	if attempt.offSession, r = c.params.boolean("off_session"); r != nil {
 		return attempt, r
 	}
+	if attempt.failsOnAction, r = c.params.boolean("error_on_requires_action"); r != nil {
+		return attempt, r
+	}
+	if attempt.returnURL, r = c.returnURL(); r != nil || !c.params.has("mandate") {
+		return attempt, r
+	}
+	id := c.params.get("mandate")
+	agreed, found := c.mandates.byID[id]
+	if !found {
+		return attempt, missing(http.StatusBadRequest, "mandate", id, "mandate")
+	}
+	attempt.mandate = agreed
+	return attempt, nil
+}
+
+func (c *call) returnURL() (string, *refusal) {
 	returnURL := c.params.get("return_url")
 	if u, err := url.Parse(returnURL); returnURL != "" && (err != nil || u.Scheme == "" || u.Host == "" && u.Opaque == "") {
-		return attempt, invalidParam("url_invalid", "return_url", "Not a valid URL")
+		return "", invalidParam("url_invalid", "return_url", "Not a valid URL")
 	}
-	return confirmation{offSession: offSession, returnURL: returnURL}, nil
+	return returnURL, nil
 }

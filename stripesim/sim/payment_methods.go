@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -70,6 +71,8 @@ type method struct {
 	CVCGiven bool         `json:"cvc_given"`
 	// Spent is a method that was used without a customer; it can be used no more.
 	Spent bool `json:"spent,omitempty"`
+	// SetUp: saved for off-session payments, the customer agreeing.
+	SetUp bool `json:"set_up,omitempty"`
 }
 
 func (m *method) card() card {
@@ -81,7 +84,7 @@ func (m *method) card() card {
 func (m *method) checks() cardChecks {
 	var checks cardChecks
 	if m.CVCGiven {
-		checks.CVC = "pass"
+		checks.CVC = text(m.card().cvcCheck)
 	}
 	if m.Object.BillingDetails.Address.Line1 != "" {
 		checks.Line1 = text(m.card().line1Check)
@@ -109,7 +112,7 @@ func (c *call) newMethod(from card, expMonth, expYear int64, cvcGiven bool) *met
 // findMethod gives a stored payment method, or a new one, not yet stored, when
 // the id is a test id.
 func (c *call) findMethod(id string, statusIfMissing int) (*method, *refusal) {
-	if m, found := c.methods[id]; found {
+	if m, found := c.methods.byID[id]; found {
 		return m, nil
 	}
 	if strings.HasPrefix(id, "pm_") {
@@ -135,7 +138,7 @@ func (c *call) createPaymentMethod() (any, *refusal) {
 	if r != nil {
 		return nil, r
 	}
-	m := c.newMethod(from, expMonth, expYear, c.params.has("card[cvc]"))
+	m := c.newMethod(from, expMonth, expYear, c.params.has("card[cvc]") || c.params.has("card[token]"))
 	m.Object.BillingDetails.merge(c.params)
 	if r := c.params.mergeMetadata(m.Object.Metadata); r != nil {
 		return nil, r
@@ -146,8 +149,12 @@ func (c *call) createPaymentMethod() (any, *refusal) {
 
 var cvcForm = regexp.MustCompile(`^[0-9]{3,4}$`)
 
-// cardFromParams reads card[...]; only Stripe's test numbers are cards here.
+// cardFromParams reads card[...]; only Stripe's test numbers and tokens are cards
+// here.
 func (c *call) cardFromParams() (from card, expMonth, expYear int64, _ *refusal) {
+	if token := c.params.get("card[token]"); token != "" {
+		return c.cardFromToken(token)
+	}
 	number := strings.NewReplacer(" ", "", "-", "").Replace(c.params.get("card[number]"))
 	for _, name := range []string{"card[number]", "card[exp_month]", "card[exp_year]"} {
 		if !c.params.has(name) {
@@ -179,19 +186,29 @@ func (c *call) cardFromParams() (from card, expMonth, expYear int64, _ *refusal)
 	return from, expMonth, expYear, nil
 }
 
+// cardFromToken: each pm_card_ id has a token of its name.
+func (c *call) cardFromToken(token string) (from card, expMonth, expYear int64, _ *refusal) {
+	name, isToken := strings.CutPrefix(token, "tok_")
+	from, known := cardByName("pm_card_" + name)
+	if !isToken || !known {
+		return from, 0, 0, missing(http.StatusBadRequest, "token", token, "card[token]")
+	}
+	return from, 12, int64(c.now.Year() + 3), nil
+}
+
 func (c *call) getPaymentMethod() (any, *refusal) {
 	m, r := c.findMethod(c.id, http.StatusNotFound)
 	if r != nil {
 		return nil, r
 	}
-	if _, stored := c.methods[m.Object.ID]; !stored {
+	if _, stored := c.methods.byID[m.Object.ID]; !stored {
 		c.saveMethod(m)
 	}
 	return c.methodView(m), nil
 }
 
 func (c *call) updatePaymentMethod() (any, *refusal) {
-	m, found := c.methods[c.id]
+	m, found := c.methods.byID[c.id]
 	if !found {
 		return nil, missing(http.StatusNotFound, "PaymentMethod", c.id, "payment_method")
 	}
@@ -207,6 +224,7 @@ func (c *call) updatePaymentMethod() (any, *refusal) {
 	changed.Object.Card.Checks = changed.checks()
 	*m = changed
 	c.saveMethod(m)
+	c.emit("payment_method.updated", m.Object)
 	return c.methodView(m), nil
 }
 
@@ -234,17 +252,61 @@ func (c *call) attachPaymentMethod() (any, *refusal) {
 	case m.card().refusesAttachment():
 		return nil, cardRefusal(m.card().decline, "")
 	}
+	c.attachTo(owner, m)
+	return c.methodView(m), nil
+}
+
+// attachTo makes the payment method the customer's; without one, or where it is
+// somebody's already, nothing happens.
+func (c *call) attachTo(owner ref, m *method) {
+	if owner.id == "" || m.Object.Customer.id != "" {
+		return
+	}
 	m.Object.Customer = owner
 	m.Object.Card.Checks = m.checks()
 	c.saveMethod(m)
 	c.emit("payment_method.attached", m.Object)
+}
+
+// detachPaymentMethod ends it for good: Stripe lets nobody use it again.
+func (c *call) detachPaymentMethod() (any, *refusal) {
+	m, found := c.methods.byID[c.id]
+	if !found {
+		return nil, missing(http.StatusNotFound, "PaymentMethod", c.id, "payment_method")
+	}
+	if m.Object.Customer.id == "" {
+		return nil, invalidRequest("", "The payment method you provided is not attached to a customer so detachment is impossible.")
+	}
+	m.Object.Customer, m.Spent = ref{}, true
+	c.saveMethod(m)
+	c.emit("payment_method.detached", m.Object)
 	return c.methodView(m), nil
+}
+
+func (c *call) listPaymentMethods() (any, *refusal) {
+	return c.methodsOf(c.params.get("customer"), "/v1/payment_methods")
+}
+
+func (c *call) listCustomerPaymentMethods() (any, *refusal) {
+	return c.methodsOf(c.id, "/v1/customers/"+c.id+"/payment_methods")
+}
+
+func (c *call) methodsOf(customer, url string) (any, *refusal) {
+	if kind := c.params.get("type"); kind != "" && kind != "card" {
+		return nil, notModelled("payment methods of type %s", kind)
+	}
+	if _, r := c.customerRef(customer); r != nil || customer == "" {
+		return nil, cmp.Or(r, missingParam("customer"))
+	}
+	return listOf(c, c.methods, "PaymentMethod", url, func(m *method) (methodObject, bool) {
+		return c.methodView(m), m.Object.Customer.id == customer
+	}, func(m *method) int64 { return m.Object.Created })
 }
 
 func (c *call) methodView(m *method) methodObject {
 	view := m.Object
 	if c.expands("customer") && view.Customer.id != "" {
-		view.Customer.expanded = c.customers[view.Customer.id]
+		view.Customer.expanded = c.customers.byID[view.Customer.id]
 	}
 	return view
 }

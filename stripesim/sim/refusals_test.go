@@ -17,14 +17,13 @@ func TestRefusesWhatItDoesNotModel(t *testing.T) {
 		name, path string
 		form       url.Values
 	}{
-		{"Route", "/v1/refunds", url.Values{}},
-		{"UpdateOfPaymentIntent", "/v1/payment_intents/pi_1", url.Values{}},
+		{"Route", "/v1/payment_intents/pi_1/apply_customer_balance", url.Values{}},
 		{"Capture", "/v1/payment_intents/pi_1/capture", url.Values{}},
 		{"Parameter", "/v1/payment_intents", url.Values{"amount": {"500"}, "currency": {"usd"}, "transfer_data[destination]": {"acct_1"}}},
 		{"Value", "/v1/payment_intents", url.Values{"amount": {"500"}, "currency": {"usd"}, "capture_method": {"manual"}}},
 		{"Currency", "/v1/payment_intents", url.Values{"amount": {"500"}, "currency": {"eur"}}},
 		{"Expand", "/v1/payment_intents", url.Values{"amount": {"500"}, "currency": {"usd"}, "expand[]": {"latest_charge.balance_transaction"}}},
-		{"TestCard", "/v1/payment_intents", url.Values{"amount": {"500"}, "currency": {"usd"}, "payment_method": {"pm_card_createDispute"}}},
+		{"TestCard", "/v1/payment_intents", url.Values{"amount": {"500"}, "currency": {"usd"}, "payment_method": {"pm_card_createMultipleDisputes"}}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

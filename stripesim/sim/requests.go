@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/json"
 	"slices"
 	"sync"
 	"time"
@@ -41,4 +42,25 @@ func (s *Server) Requests() []Request {
 	defer s.requests.mu.Unlock()
 	latest := s.requests.latest
 	return slices.Clone(latest[max(0, len(latest)-maxRequests):])
+}
+
+// Exchange is one request to the API and its answer, as they are on the wire.
+type Exchange struct {
+	Method string          `json:"method"`
+	Path   string          `json:"path"`
+	Query  string          `json:"query,omitempty"`
+	Form   string          `json:"form,omitempty"`
+	Status int             `json:"status"` // zero when the connection was cut before the effect
+	Answer json.RawMessage `json:"answer,omitempty"`
+}
+
+// TranscriptLine is one line of what the program writes down: an exchange, or an
+// event.
+type TranscriptLine struct {
+	Exchange *Exchange       `json:"exchange,omitempty"`
+	Event    json.RawMessage `json:"event,omitempty"`
+}
+
+func (x *exchange) seen() Exchange {
+	return Exchange{Method: x.method, Path: x.path, Query: x.query, Form: x.form, Status: x.status, Answer: x.body}
 }

@@ -13,6 +13,7 @@ type Server struct {
 	opts     Options
 	mux      *http.ServeMux
 	faults   faults
+	paces    paces
 	webhooks *webhooks
 	requests requestLog
 
@@ -21,10 +22,11 @@ type Server struct {
 	running map[string]bool // idempotency keys of requests under way
 	journal *journal
 
-	settlerWake chan struct{}
-	closing     chan struct{}
-	closeOnce   sync.Once
-	background  sync.WaitGroup
+	timersChanged chan struct{}
+	advancing     sync.Mutex // taken before mu
+	closing       chan struct{}
+	closeOnce     sync.Once
+	background    sync.WaitGroup
 }
 
 // New starts a double: it reads and compacts the state file, if there is one,
@@ -35,7 +37,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		opts: opts.withDefaults(), store: newStore(), running: map[string]bool{},
-		settlerWake: make(chan struct{}, 1), closing: make(chan struct{}),
+		timersChanged: make(chan struct{}, 1), closing: make(chan struct{}),
 	}
 	if opts.StateFile != "" {
 		j, err := openJournal(opts.StateFile, &s.store)
@@ -50,7 +52,7 @@ func New(opts Options) (*Server, error) {
 	s.webhooks.send(s.undelivered())
 	s.mu.Unlock()
 	s.background.Add(1)
-	go s.settleInTime()
+	go s.runTimers()
 	return s, nil
 }
 
@@ -70,6 +72,7 @@ func (s *Server) routes() *http.ServeMux {
 	mux.HandleFunc("GET /authenticate/{page}", s.showAuthentication)
 	mux.HandleFunc("POST /authenticate/{page}", s.takeAuthentication)
 	s.routeControls(mux)
+	s.routeConsole(mux)
 	return mux
 }
 
@@ -103,19 +106,4 @@ func (s *Server) Now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.now()
-}
-
-// Advance moves the double's clock forward: idempotency keys are forgotten and
-// processing PaymentIntents settle as if the time had passed.
-func (s *Server) Advance(by time.Duration) error {
-	if by < 0 {
-		return fmt.Errorf("stripesim: the clock only moves forward, not by %s", by)
-	}
-	s.mu.Lock()
-	s.clockOffset += by
-	s.commit(&batch{ClockOffset: s.clockOffset})
-	s.mu.Unlock()
-	s.settleDue()
-	s.wakeSettler()
-	return nil
 }

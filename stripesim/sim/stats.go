@@ -22,9 +22,9 @@ type PaymentIntent struct {
 func (s *Server) PaymentIntents() []PaymentIntent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]PaymentIntent, 0, len(s.intentOrder))
-	for _, id := range s.intentOrder {
-		pi := s.intents[id]
+	all := make([]PaymentIntent, 0, len(s.intents.order))
+	for _, id := range s.intents.order {
+		pi := s.intents.byID[id]
 		all = append(all, PaymentIntent{
 			ID: id, Status: pi.Object.Status, Customer: pi.Object.Customer.id, AmountCents: pi.Object.Amount,
 			ReceivedCents: pi.Object.AmountReceived, Metadata: cloneMetadata(pi.Object.Metadata),
@@ -48,12 +48,12 @@ func (s *Server) Captures() map[string]Tally {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	byPurchase := make(map[string]Tally)
-	for _, pi := range s.intents {
+	for _, pi := range s.intents.byID {
 		t := byPurchase[pi.Object.Metadata[purchaseKey]]
 		t.PaymentIntents++
 		byPurchase[pi.Object.Metadata[purchaseKey]] = t
 	}
-	for _, ch := range s.charges {
+	for _, ch := range s.charges.byID {
 		if !ch.Captured {
 			continue
 		}

@@ -2,19 +2,47 @@ package sim
 
 import "time"
 
+// shelf keeps objects of one kind, oldest first.
+type shelf[T any] struct {
+	byID  map[string]T
+	order []string
+}
+
+func newShelf[T any]() shelf[T] { return shelf[T]{byID: map[string]T{}} }
+
+// put takes up an object; a later version of it replaces the earlier.
+func (s *shelf[T]) put(id string, object T) {
+	if _, known := s.byID[id]; !known {
+		s.order = append(s.order, id)
+	}
+	s.byID[id] = object
+}
+
+func (s *shelf[T]) each(yield func(T) bool) bool {
+	for _, id := range s.order {
+		if !yield(s.byID[id]) {
+			return false
+		}
+	}
+	return true
+}
+
 // store is everything that the double remembers. Server.mu guards it.
 type store struct {
 	clockOffset time.Duration
 
-	customers map[string]*customerObject
-	methods   map[string]*method
-	charges   map[string]*chargeObject
+	customers shelf[*customerObject]
+	methods   shelf[*method]
+	charges   shelf[*chargeObject]
+	intents   shelf[*intent]
+	setups    shelf[*setup]
+	mandates  shelf[*mandate]
+	refunds   shelf[*refund]
+	disputes  shelf[*dispute]
 
-	intents         map[string]*intent
-	intentOrder     []string            // oldest first
 	intentsOf       map[string][]string // by customer, oldest first
-	authentications map[string]string   // page to PaymentIntent
-	processing      map[string]bool     // PaymentIntents with an end of processing set
+	authentications map[string]string   // page to PaymentIntent or SetupIntent
+	timers          map[string]timer    // by the object they belong to
 
 	events     map[string]*eventObject
 	eventOrder []string // oldest first
@@ -25,8 +53,10 @@ type store struct {
 
 func newStore() store {
 	return store{
-		customers: map[string]*customerObject{}, methods: map[string]*method{}, charges: map[string]*chargeObject{},
-		intents: map[string]*intent{}, intentsOf: map[string][]string{}, authentications: map[string]string{}, processing: map[string]bool{},
+		customers: newShelf[*customerObject](), methods: newShelf[*method](), charges: newShelf[*chargeObject](),
+		intents: newShelf[*intent](), setups: newShelf[*setup](), mandates: newShelf[*mandate](),
+		refunds: newShelf[*refund](), disputes: newShelf[*dispute](),
+		intentsOf: map[string][]string{}, authentications: map[string]string{}, timers: map[string]timer{},
 		events: map[string]*eventObject{}, keys: map[string]*keptAnswer{},
 	}
 }
@@ -38,6 +68,10 @@ type batch struct {
 	Methods     []*method         `json:"methods,omitempty"`
 	Charges     []*chargeObject   `json:"charges,omitempty"`
 	Intents     []*intent         `json:"intents,omitempty"`
+	Setups      []*setup          `json:"setups,omitempty"`
+	Mandates    []*mandate        `json:"mandates,omitempty"`
+	Refunds     []*refund         `json:"refunds,omitempty"`
+	Disputes    []*dispute        `json:"disputes,omitempty"`
 	Events      []*eventObject    `json:"events,omitempty"`
 	// Sent are events that need no more delivery.
 	Sent []string      `json:"sent,omitempty"`
@@ -45,7 +79,8 @@ type batch struct {
 }
 
 func (b *batch) empty() bool {
-	return b.ClockOffset == 0 && len(b.Customers)+len(b.Methods)+len(b.Charges)+len(b.Intents)+len(b.Events)+len(b.Sent)+len(b.Keys) == 0
+	return b.ClockOffset == 0 && len(b.Sent)+len(b.Keys)+len(b.Events)+len(b.Customers)+len(b.Methods)+len(b.Charges)+
+		len(b.Intents)+len(b.Setups)+len(b.Mandates)+len(b.Refunds)+len(b.Disputes) == 0
 }
 
 // apply takes up a batch; a later version of an object replaces the earlier.
@@ -53,47 +88,69 @@ func (s *store) apply(b *batch) {
 	if b.ClockOffset != 0 {
 		s.clockOffset = b.ClockOffset
 	}
-	for _, cus := range b.Customers {
-		s.customers[cus.ID] = cus
-	}
-	for _, m := range b.Methods {
-		s.methods[m.Object.ID] = m
-	}
-	for _, ch := range b.Charges {
-		s.charges[ch.ID] = ch
-	}
-	for _, pi := range b.Intents {
-		s.putIntent(pi)
-	}
-	for _, ev := range b.Events {
-		s.putEvent(ev)
-	}
-	for _, id := range b.Sent {
-		s.markSent(id)
-	}
-	for _, k := range b.Keys {
-		s.putKey(k)
+	each(b.Customers, s.putCustomer)
+	each(b.Methods, s.putMethod)
+	each(b.Charges, s.putCharge)
+	each(b.Intents, s.putIntent)
+	each(b.Setups, s.putSetup)
+	each(b.Mandates, s.putMandate)
+	each(b.Refunds, s.putRefund)
+	each(b.Disputes, s.putDispute)
+	each(b.Events, s.putEvent)
+	each(b.Sent, s.markSent)
+	each(b.Keys, s.putKey)
+}
+
+func each[T any](all []T, do func(T)) {
+	for _, one := range all {
+		do(one)
 	}
 }
 
+func (s *store) putCustomer(cus *customerObject) { s.customers.put(cus.ID, cus) }
+func (s *store) putMethod(m *method)             { s.methods.put(m.Object.ID, m) }
+func (s *store) putCharge(ch *chargeObject)      { s.charges.put(ch.ID, ch) }
+
 func (s *store) putIntent(pi *intent) {
 	id := pi.Object.ID
-	if before, known := s.intents[id]; !known {
-		s.intentOrder = append(s.intentOrder, id)
+	if before, known := s.intents.byID[id]; !known {
 		if customer := pi.Object.Customer.id; customer != "" {
 			s.intentsOf[customer] = append(s.intentsOf[customer], id)
 		}
 	} else {
 		delete(s.authentications, before.Authentication)
 	}
-	s.intents[id] = pi
+	s.intents.put(id, pi)
 	if pi.Authentication != "" {
 		s.authentications[pi.Authentication] = id
 	}
-	delete(s.processing, id)
-	if pi.SettleAt != 0 {
-		s.processing[id] = true
+	s.setTimer(id, pi.SettleAt, func(c *call) { c.settle(pi, "") })
+	s.setTimer("dispute of "+id, pi.DisputeAt, func(c *call) { c.disputeAsTheCardDoes(pi) })
+}
+
+func (s *store) putSetup(si *setup) {
+	if before, known := s.setups.byID[si.Object.ID]; known {
+		delete(s.authentications, before.Authentication)
 	}
+	s.setups.put(si.Object.ID, si)
+	if si.Authentication != "" {
+		s.authentications[si.Authentication] = si.Object.ID
+	}
+}
+
+func (s *store) putMandate(m *mandate) {
+	s.mandates.put(m.Object.ID, m)
+	s.setTimer(m.Object.ID, m.ActiveAt, func(c *call) { c.changeMandate(m, mandateActive) })
+}
+
+func (s *store) putRefund(re *refund) {
+	s.refunds.put(re.Object.ID, re)
+	s.setTimer(re.Object.ID, re.EndAt, func(c *call) { c.endRefund(re) })
+}
+
+func (s *store) putDispute(dp *dispute) {
+	s.disputes.put(dp.Object.ID, dp)
+	s.setTimer(dp.Object.ID, dp.DecideAt, func(c *call) { c.decideDispute(dp) })
 }
 
 func (s *store) putEvent(ev *eventObject) {
@@ -123,37 +180,28 @@ func (s *store) putKey(k *keptAnswer) {
 // contents gives everything as batches of one object each, oldest first: the
 // compacted journal.
 func (s *store) contents(yield func(*batch) bool) {
-	if s.clockOffset != 0 && !yield(&batch{ClockOffset: s.clockOffset}) {
-		return
-	}
-	for _, cus := range s.customers {
-		if !yield(&batch{Customers: []*customerObject{cus}}) {
-			return
-		}
-	}
-	for _, m := range s.methods {
-		if !yield(&batch{Methods: []*method{m}}) {
-			return
-		}
-	}
-	for _, ch := range s.charges {
-		if !yield(&batch{Charges: []*chargeObject{ch}}) {
-			return
-		}
-	}
-	for _, id := range s.intentOrder {
-		if !yield(&batch{Intents: []*intent{s.intents[id]}}) {
-			return
-		}
-	}
+	_ = (s.clockOffset == 0 || yield(&batch{ClockOffset: s.clockOffset})) &&
+		s.customers.each(func(o *customerObject) bool { return yield(&batch{Customers: []*customerObject{o}}) }) &&
+		s.methods.each(func(o *method) bool { return yield(&batch{Methods: []*method{o}}) }) &&
+		s.charges.each(func(o *chargeObject) bool { return yield(&batch{Charges: []*chargeObject{o}}) }) &&
+		s.intents.each(func(o *intent) bool { return yield(&batch{Intents: []*intent{o}}) }) &&
+		s.setups.each(func(o *setup) bool { return yield(&batch{Setups: []*setup{o}}) }) &&
+		s.mandates.each(func(o *mandate) bool { return yield(&batch{Mandates: []*mandate{o}}) }) &&
+		s.refunds.each(func(o *refund) bool { return yield(&batch{Refunds: []*refund{o}}) }) &&
+		s.disputes.each(func(o *dispute) bool { return yield(&batch{Disputes: []*dispute{o}}) }) &&
+		s.eventContents(yield)
+}
+
+func (s *store) eventContents(yield func(*batch) bool) bool {
 	for _, id := range s.eventOrder {
 		if !yield(&batch{Events: []*eventObject{s.events[id]}}) {
-			return
+			return false
 		}
 	}
 	for _, key := range s.keyOrder {
 		if !yield(&batch{Keys: []*keptAnswer{s.keys[key]}}) {
-			return
+			return false
 		}
 	}
+	return true
 }

@@ -2,13 +2,14 @@ package sim
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"sync"
@@ -21,6 +22,7 @@ const (
 	longestRetrying   = 3 * 24 * time.Hour
 	maxCopies         = 1000
 	maxWebhookAnswers = 64 << 10
+	shuffleWithin     = 100 * time.Millisecond
 )
 
 // WebhookBehaviour bends the delivery of the events that follow.
@@ -33,11 +35,15 @@ type WebhookBehaviour struct {
 	Hold bool
 	// Delay passes, on the machine's clock, before an event is first sent.
 	Delay time.Duration
+	// Unordered sends each event after a pause of its own, up to Delay or else
+	// shuffleWithin, so that they arrive in any order.
+	Unordered bool
 }
 
 // delivery is one event on its way.
 type delivery struct {
 	eventID  string
+	lane     int       // of the queue that keeps the order of what belongs together
 	created  time.Time // of the event, on the double's clock
 	body     []byte
 	attempts int
@@ -55,26 +61,41 @@ type webhooks struct {
 	mu          sync.Mutex
 	url         string
 	behaviour   WebhookBehaviour
-	queue       []delivery
-	queued      *sync.Cond
+	lanes       [webhookWorkers]lane
 	held        []delivery
+	retries     map[*retry]bool
 	outstanding int // queued, under way, or waiting to be tried again
 	onIdle      []chan struct{}
+}
+
+// lane is a queue with one worker: what happened to one payment is first sent in
+// the order in which it happened, while another payment need not wait for it.
+type lane struct {
+	queue  []delivery
+	queued *sync.Cond
+}
+
+// retry is a delivery that waits to be tried again: on the machine's clock by its
+// alarm, and on the double's clock until Advance moves past it.
+type retry struct {
+	delivery
+	at    time.Time // on the double's clock
+	alarm *time.Timer
 }
 
 func newWebhooks(s *Server) *webhooks {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &webhooks{
-		server: s, url: s.opts.WebhookURL, ctx: ctx, cancel: cancel,
+		server: s, url: s.opts.WebhookURL, ctx: ctx, cancel: cancel, retries: map[*retry]bool{},
 		client: &http.Client{
 			Timeout:       s.opts.WebhookTimeout,
 			Transport:     &http.Transport{MaxIdleConnsPerHost: webhookWorkers, IdleConnTimeout: 30 * time.Second},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
-	w.queued = sync.NewCond(&w.mu)
-	for range webhookWorkers {
-		w.work.Go(w.sendQueued)
+	for i := range w.lanes {
+		w.lanes[i].queued = sync.NewCond(&w.mu)
+		w.work.Go(func() { w.sendQueued(&w.lanes[i]) })
 	}
 	return w
 }
@@ -82,7 +103,12 @@ func newWebhooks(s *Server) *webhooks {
 func (w *webhooks) close() {
 	w.cancel()
 	w.mu.Lock()
-	w.queued.Broadcast()
+	for i := range w.lanes {
+		w.lanes[i].queued.Broadcast()
+	}
+	for waiting := range w.retries {
+		waiting.alarm.Stop()
+	}
 	w.mu.Unlock()
 	w.work.Wait()
 	w.client.CloseIdleConnections()
@@ -115,6 +141,9 @@ func (w *webhooks) send(events []*eventObject) {
 			switch {
 			case w.behaviour.Hold:
 				w.held = append(w.held, d)
+			case w.behaviour.Unordered:
+				w.outstanding++
+				w.sendLater(d, rand.N(cmp.Or(w.behaviour.Delay, shuffleWithin)))
 			case w.behaviour.Delay > 0:
 				w.outstanding++
 				w.sendLater(d, w.behaviour.Delay)
@@ -127,17 +156,14 @@ func (w *webhooks) send(events []*eventObject) {
 }
 
 func newDelivery(ev *eventObject) delivery {
-	body, err := json.Marshal(ev)
-	if err != nil {
-		panic("stripesim: an event of its own does not encode: " + err.Error())
-	}
-	return delivery{eventID: ev.ID, created: time.Unix(ev.Created, 0), body: body}
+	return delivery{eventID: ev.ID, lane: ev.lane(), created: time.Unix(ev.Created, 0), body: ev.encoded()}
 }
 
-// enqueue hands a delivery to the workers. The mutex is held.
+// enqueue hands a delivery to its lane. The mutex is held.
 func (w *webhooks) enqueue(d delivery) {
-	w.queue = append(w.queue, d)
-	w.queued.Signal()
+	lane := &w.lanes[d.lane]
+	lane.queue = append(lane.queue, d)
+	lane.queued.Signal()
 }
 
 func (w *webhooks) sendLater(d delivery, pause time.Duration) {
@@ -148,18 +174,57 @@ func (w *webhooks) sendLater(d delivery, pause time.Duration) {
 	})
 }
 
-func (w *webhooks) sendQueued() {
+// tryAgain sends a delivery once more after a pause.
+func (w *webhooks) tryAgain(d delivery, pause time.Duration) {
+	waiting := &retry{delivery: d, at: w.server.Now().Add(pause)}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	waiting.alarm = time.AfterFunc(pause, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.release(waiting)
+	})
+	w.retries[waiting] = true
+}
+
+// release hands a waiting delivery over, once. The mutex is held.
+func (w *webhooks) release(waiting *retry) {
+	if !w.retries[waiting] {
+		return
+	}
+	delete(w.retries, waiting)
+	waiting.alarm.Stop()
+	w.enqueue(waiting.delivery)
+}
+
+// retryDue tries what is due by now, the longest due first.
+func (w *webhooks) retryDue(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var due []*retry
+	for waiting := range w.retries {
+		if !waiting.at.After(now) {
+			due = append(due, waiting)
+		}
+	}
+	slices.SortFunc(due, func(a, b *retry) int { return a.at.Compare(b.at) })
+	for _, waiting := range due {
+		w.release(waiting)
+	}
+}
+
+func (w *webhooks) sendQueued(from *lane) {
 	for {
 		w.mu.Lock()
-		for len(w.queue) == 0 && w.ctx.Err() == nil {
-			w.queued.Wait()
+		for len(from.queue) == 0 && w.ctx.Err() == nil {
+			from.queued.Wait()
 		}
 		if w.ctx.Err() != nil {
 			w.mu.Unlock()
 			return
 		}
-		d := w.queue[0]
-		w.queue = w.queue[1:]
+		d := from.queue[0]
+		from.queue = from.queue[1:]
 		w.mu.Unlock()
 		w.deliver(d)
 	}
@@ -181,7 +246,7 @@ func (w *webhooks) deliver(d delivery) {
 		if d.attempts == 1 {
 			log.Warn("stripesim: webhook not taken, will be sent again", "error", err)
 		}
-		w.sendLater(d, w.backoff(d.attempts))
+		w.tryAgain(d, w.backoff(d.attempts))
 		return
 	}
 	w.server.eventSent(d.eventID)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -269,5 +270,47 @@ func mustDo(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(fmt.Errorf("control: %w", err))
+	}
+}
+
+func TestWebhooksOfOnePaymentKeepTheirOrder(t *testing.T) {
+	hook := newReceiver(t)
+	d := start(t, sim.Options{WebhookURL: hook.url})
+	customer, method := d.customerWith(t, "pm_card_visa")
+	for range 20 {
+		d.mustPay(t, charge(customer, method), "succeeded")
+	}
+	d.quiet(t)
+	came := map[string][]string{}
+	for _, ev := range hook.taken(t) {
+		payment, _ := ev.Data.Object["payment_intent"].(string)
+		if payment == "" {
+			payment, _ = ev.Data.Object["id"].(string)
+		}
+		came[payment] = append(came[payment], string(ev.Type))
+	}
+	for id, kinds := range came {
+		if strings.HasPrefix(id, "pi_") && !slices.Equal(kinds, []string{"payment_intent.created", "charge.succeeded", "payment_intent.succeeded"}) {
+			t.Errorf("%s: %v", id, kinds)
+		}
+	}
+}
+
+func TestWebhooksUnordered(t *testing.T) {
+	hook := newReceiver(t)
+	d := start(t, sim.Options{WebhookURL: hook.url})
+	mustDo(t, d.SetWebhooks(sim.WebhookBehaviour{Unordered: true}))
+	customer, method := d.customerWith(t, "pm_card_visa")
+	for range 10 {
+		d.mustPay(t, charge(customer, method), "succeeded")
+	}
+	d.quiet(t)
+	var got []string
+	for _, ev := range hook.taken(t) {
+		got = append(got, string(ev.Type))
+	}
+	sent := d.eventTypes(t)
+	if slices.Equal(got, sent) || len(got) != len(sent) {
+		t.Errorf("%d events came in the order of %d", len(got), len(sent))
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -56,7 +57,7 @@ func isModule(folder string) bool {
 
 func checkFile(path, relative string) ([]string, error) {
 	files := token.NewFileSet()
-	file, err := parser.ParseFile(files, path, nil, parser.ImportsOnly)
+	file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,31 @@ func checkFile(path, relative string) ([]string, error) {
 			findings = append(findings, fmt.Sprintf("%s:%d: %s", relative, line, reason))
 		}
 	}
+	for _, call := range unjudgedDoubles(relative, file) {
+		findings = append(findings, fmt.Sprintf("%s:%d: a test gets its Stripe double from stripesim/judge, which judges what it is sent",
+			relative, files.Position(call.Pos()).Line))
+	}
 	return findings, nil
+}
+
+// unjudgedDoubles are the places outside stripesim where a test makes a double of
+// Stripe that nobody holds against Stripe's own description.
+func unjudgedDoubles(relative string, file *ast.File) []ast.Node {
+	if roomOf(relative) == "stripesim" || !strings.HasSuffix(relative, "_test.go") {
+		return nil
+	}
+	var found []ast.Node
+	ast.Inspect(file, func(n ast.Node) bool {
+		selector, ok := n.(*ast.SelectorExpr)
+		if !ok || selector.Sel.Name != "New" {
+			return true
+		}
+		if from, ok := selector.X.(*ast.Ident); ok && from.Name == "sim" {
+			found = append(found, selector)
+		}
+		return true
+	})
+	return found
 }
 
 // roomOf is the first folder of a path.

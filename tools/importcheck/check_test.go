@@ -61,6 +61,8 @@ func TestCheckReportsFileAndLine(t *testing.T) {
 	write(t, filepath.Join(root, "tools", "go.mod"), "module other\n")
 	write(t, filepath.Join(root, "tools", "x.go"), "package tools\n\nimport \"fmt\"\n")
 	write(t, filepath.Join(root, "helpers", "x.go"), "package helpers\n\nimport \"fmt\"\n")
+	write(t, filepath.Join(root, "worker", "system_test.go"), "package main\n\nvar double, _ = sim.New(sim.Options{})\n")
+	write(t, filepath.Join(root, "stripesim", "main_test.go"), "package main\n\nvar double, _ = sim.New(sim.Options{})\n")
 	findings, err := check(root)
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +70,7 @@ func TestCheckReportsFileAndLine(t *testing.T) {
 	want := []string{
 		"helpers/x.go:1: helpers is no room of the house: give it a place in tools/importcheck/rooms.go",
 		"money/usd.go:5: money may not import ledger: imports point inwards",
+		"worker/system_test.go:3: a test gets its Stripe double from stripesim/judge, which judges what it is sent",
 	}
 	if !slices.Equal(findings, want) {
 		t.Errorf("got %q, want %q", findings, want)

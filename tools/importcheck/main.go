@@ -1,6 +1,7 @@
 // Command importcheck refuses imports that go against the direction of the house:
 // outer rooms may import inner ones, never the reverse, and only development and
-// test code may import the Stripe double. The table is in rooms.go.
+// test code may import the Stripe double. The table is in rooms.go. It also refuses
+// a test that makes a double by itself: see stripesim/judge.
 //
 //	importcheck [DIR]
 //
