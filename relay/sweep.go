@@ -16,13 +16,19 @@ const (
 	restartEvery = 5 * time.Minute
 	restartAfter = 5 * time.Minute
 	restartPage  = 1000
+	// accrueEvery is how often deployments are looked for that have a whole minute to
+	// be charged for. A step takes up to accruePage of them: it holds their accounts'
+	// balances, and reports of usage wait for those meanwhile.
+	accrueEvery = 5 * time.Second
+	accruePage  = 2500
 )
 
 // Sweep looks after what takes too long until ctx ends (R18, I6).
 func (r *Relay) Sweep(ctx context.Context, now func() time.Time) {
-	alerts, restarts := time.NewTicker(alertEvery), time.NewTicker(restartEvery)
+	alerts, restarts, accruals := time.NewTicker(alertEvery), time.NewTicker(restartEvery), time.NewTicker(accrueEvery)
 	defer alerts.Stop()
 	defer restarts.Stop()
+	defer accruals.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -32,6 +38,8 @@ func (r *Relay) Sweep(ctx context.Context, now func() time.Time) {
 		case <-restarts.C:
 			r.restartPending(ctx, now())
 			r.pushLagging(ctx)
+		case <-accruals.C:
+			r.accrueDeployments(ctx, now())
 		}
 	}
 }
@@ -45,6 +53,21 @@ func (r *Relay) RaiseAlerts(ctx context.Context, now time.Time) {
 	}
 	if raised > 0 {
 		r.Log.Error("purchases are stuck; see the open alerts", "new", raised)
+	}
+}
+
+// accrueDeployments charges all running deployments up to the last whole minute
+// before now (R46), page by page.
+func (r *Relay) accrueDeployments(ctx context.Context, now time.Time) {
+	for {
+		charged, err := r.Store.AccrueDeployments(ctx, accruePage, billing.TierRules(), now)
+		if err != nil {
+			r.Log.Error("deployments not charged", "error", err)
+			return
+		}
+		if charged < accruePage {
+			return
+		}
 	}
 }
 
