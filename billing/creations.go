@@ -20,3 +20,12 @@ func CreationSKU(kind models.CreationKind) string {
 	}
 	return ""
 }
+
+// MicrosUp gives pico-dollars in whole micro-dollars, rounded up.
+func MicrosUp(picos int64) int64 {
+	whole := picos / picosPerMicro
+	if picos%picosPerMicro > 0 {
+		whole++
+	}
+	return whole
+}

@@ -14,7 +14,7 @@ create table creations (
     unique (id, account_id),
     unique (account_id, idempotency_key)
 );
-create index creations_account on creations (account_id, id);
+create index creations_account on creations (account_id, created_at);
 create trigger creations_append_only before update or delete on creations
     for each row execute function refuse_change();
 create trigger creations_never_emptied before truncate on creations
