@@ -50,6 +50,7 @@ var errorsOf = map[string][]int{
 	"GET /v1/accounts/{id}/deployments":      {404},
 	"DELETE /v1/deployments/{id}":            {404},
 	"POST /v1/accounts/{id}/jobs":            {402, 404, 409},
+	"GET /v1/accounts/{id}/costs":            {404, 422},
 	"POST /webhooks/stripe":                  {},
 	"POST /v1/support/tier-sync":             {404, 409, 503},
 	"POST /v1/support/accounts/{id}/credits": {404, 409},

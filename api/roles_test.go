@@ -31,6 +31,7 @@ var routes = []struct {
 	{"GET", "/v1/accounts/{id}/deployments", []models.Role{models.RoleCheckout}},
 	{"DELETE", "/v1/deployments/{id}", []models.Role{models.RoleCheckout}},
 	{"POST", "/v1/accounts/{id}/jobs", []models.Role{models.RoleCheckout}},
+	{"GET", "/v1/accounts/{id}/costs", []models.Role{models.RoleCheckout, models.RoleSupport}},
 	{"POST", "/v1/support/tier-sync", []models.Role{models.RoleSupport}},
 	{"POST", "/v1/support/accounts/{id}/credits", []models.Role{models.RoleSupport}},
 	{"GET", "/v1/support/alerts", []models.Role{models.RoleSupport}},

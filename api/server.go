@@ -64,6 +64,7 @@ func New(ctx context.Context, o Options) *Server {
 	s.accountRoutes(routes)
 	s.purchaseRoutes(routes)
 	s.deploymentRoutes(routes)
+	s.costRoutes(routes)
 	s.supportRoutes(routes)
 	s.keyRoutes(routes)
 	s.webhookRoutes(routes)
