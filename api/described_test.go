@@ -51,6 +51,8 @@ var errorsOf = map[string][]int{
 	"DELETE /v1/deployments/{id}":            {404},
 	"POST /v1/accounts/{id}/jobs":            {402, 404, 409},
 	"GET /v1/accounts/{id}/costs":            {404, 422},
+	"GET /v1/accounts/{id}/as-of":            {404, 422},
+	"GET /v1/accounts/{id}/ledger":           {404, 422},
 	"POST /webhooks/stripe":                  {},
 	"POST /v1/support/tier-sync":             {404, 409, 503},
 	"POST /v1/support/accounts/{id}/credits": {404, 409},

@@ -32,6 +32,8 @@ var routes = []struct {
 	{"DELETE", "/v1/deployments/{id}", []models.Role{models.RoleCheckout}},
 	{"POST", "/v1/accounts/{id}/jobs", []models.Role{models.RoleCheckout}},
 	{"GET", "/v1/accounts/{id}/costs", []models.Role{models.RoleCheckout, models.RoleSupport}},
+	{"GET", "/v1/accounts/{id}/as-of", []models.Role{models.RoleSupport, models.RoleFinance}},
+	{"GET", "/v1/accounts/{id}/ledger", []models.Role{models.RoleSupport, models.RoleFinance}},
 	{"POST", "/v1/support/tier-sync", []models.Role{models.RoleSupport}},
 	{"POST", "/v1/support/accounts/{id}/credits", []models.Role{models.RoleSupport}},
 	{"GET", "/v1/support/alerts", []models.Role{models.RoleSupport}},

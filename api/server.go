@@ -65,6 +65,7 @@ func New(ctx context.Context, o Options) *Server {
 	s.purchaseRoutes(routes)
 	s.deploymentRoutes(routes)
 	s.costRoutes(routes)
+	s.asOfRoutes(routes)
 	s.supportRoutes(routes)
 	s.keyRoutes(routes)
 	s.webhookRoutes(routes)
