@@ -62,6 +62,23 @@ func (l *Ledger) AccrueDeployments(ctx context.Context, most int, rules models.T
 	return value[int64](ctx, l, "accrue deployments", `select deployments_accrue($1, $2, $3, $4)`, most, rules.Thresholds, rules.Limits, at)
 }
 
+// SweepLateDeployments raises an alert if a running deployment has not been charged
+// for longer than patience, and resolves it when all are (I6). It answers how many
+// alerts are new.
+func (l *Ledger) SweepLateDeployments(ctx context.Context, now time.Time, patience time.Duration) (int64, error) {
+	return l.exec(ctx, "sweep late deployments", `
+		with late as (
+			select count(*) as many, min(accrued_until) as oldest from deployments
+			 where stopped_at is null and accrued_until < $1::timestamptz - $2::interval),
+		over as (
+			update alerts set resolved_at = $1
+			 where kind = $3 and resolved_at is null and (select many from late) = 0)
+		insert into alerts (kind, subject, detail, raised_at)
+		select $3, 'deployments', format('%s running deployments are not charged, the oldest since %s. They will be, up to then, once a worker can.', many, oldest), $1
+		  from late where many > 0
+		on conflict (kind, subject) where resolved_at is null do nothing`, now, patience, models.AlertDeploymentsBehind)
+}
+
 // deploymentsIn reads deployments with what the month that begins at $1 cost.
 const deploymentsIn = `
 	select d.id::text, d.account_id::text, c.kind, d.sku, c.name, d.started_at, d.accrued_until, d.stopped_at, t.seconds as period_seconds,

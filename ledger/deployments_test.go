@@ -410,6 +410,45 @@ func TestAccrualCatchesUpInOneStep(t *testing.T) {
 	b.sound(t)
 }
 
+// A step takes as many as it may, and the next one the others, also of one account.
+func TestAccrualGoesByPages(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	account, _ := b.running(t, 25, h100, noon)
+	b.started(t, account, h100, noon)
+	b.running(t, 25, h100, noon)
+	for _, want := range []int64{2, 1, 0} {
+		n, err := b.AccrueDeployments(t.Context(), 2, billing.TierRules(), noon.Add(time.Minute))
+		done(t, err)
+		same(t, "charged", n, want)
+	}
+	same(t, "seconds", ask[int64](t, b, `select sum(seconds)::bigint from deployment_totals`), 3*60)
+	b.sound(t)
+}
+
+// I6: deployments that nobody charges are seen, until they are charged.
+func TestI6LateDeploymentsRaiseAnAlert(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	_, id := b.running(t, 25, h100, noon)
+	alerts := func(at time.Time) int {
+		t.Helper()
+		_, err := b.SweepLateDeployments(t.Context(), at, 15*time.Minute)
+		done(t, err)
+		open, err := b.OpenAlerts(t.Context())
+		done(t, err)
+		return len(open)
+	}
+	same(t, "in time", alerts(noon.Add(15*time.Minute)), 0)
+	same(t, "late", alerts(noon.Add(15*time.Minute+time.Second)), 1)
+	same(t, "still", alerts(noon.Add(time.Hour)), 1)
+	b.accrue(t, noon.Add(time.Hour))
+	same(t, "charged", alerts(noon.Add(time.Hour)), 0)
+	same(t, "late again", alerts(noon.Add(2*time.Hour)), 1)
+	b.stop(t, id, noon.Add(2*time.Hour))
+	same(t, "stopped", alerts(noon.Add(9*time.Hour)), 0)
+}
+
 // Many workers at every step, some of which die before they commit, and stops and
 // starts meanwhile: each second is charged once.
 func TestAccrualByRacingWorkersChargesEachSecondOnce(t *testing.T) {

@@ -42,6 +42,8 @@ const (
 	AlertChargeRefused AlertKind = "charge_refused"
 	// AlertCaptureInReview: Stripe holds money for a purchase that ended without credit (I3).
 	AlertCaptureInReview AlertKind = "capture_in_review"
+	// AlertDeploymentsBehind: deployments run that have not been charged for over 15 minutes (R46).
+	AlertDeploymentsBehind AlertKind = "deployments_behind"
 	// AlertWebhookVersion: Stripe sends events of another API version (F17).
 	AlertWebhookVersion AlertKind = "webhook_version"
 )

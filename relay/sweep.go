@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// alertEvery is how often stuck purchases are looked for.
+	// alertEvery is how often stuck purchases and late deployments are looked for.
 	alertEvery = 15 * time.Second
 	// restartEvery is how often pending purchases are started again, those that
 	// are older than restartAfter, a page of them at a time, and entitlements
@@ -21,6 +21,8 @@ const (
 	// balances, and reports of usage wait for those meanwhile.
 	accrueEvery = 5 * time.Second
 	accruePage  = 2500
+	// accrueWithin is how long deployments may go uncharged before somebody looks why.
+	accrueWithin = 15 * time.Minute
 )
 
 // Sweep looks after what takes too long until ctx ends (R18, I6).
@@ -44,8 +46,21 @@ func (r *Relay) Sweep(ctx context.Context, now func() time.Time) {
 	}
 }
 
-// RaiseAlerts raises an alert for each purchase that has taken too long at now.
+// RaiseAlerts raises an alert for each purchase that has taken too long at now, and
+// one if deployments are not charged.
 func (r *Relay) RaiseAlerts(ctx context.Context, now time.Time) {
+	r.alertStuckPurchases(ctx, now)
+	late, err := r.Store.SweepLateDeployments(ctx, now, accrueWithin)
+	if err != nil {
+		r.Log.Error("late deployments not looked for", "error", err)
+		return
+	}
+	if late > 0 {
+		r.Log.Error("deployments are not charged; see the open alerts")
+	}
+}
+
+func (r *Relay) alertStuckPurchases(ctx context.Context, now time.Time) {
 	raised, err := r.Store.SweepStuckPurchases(ctx, now, billing.OverdueAfter)
 	if err != nil {
 		r.Log.Error("stuck purchases not looked for", "error", err)
