@@ -50,6 +50,7 @@ var meanings = map[string]error{
 	"purchases_approved_is_captured":   ErrNotAsRecorded,
 	"purchases_settled_stays":          ErrNotAsRecorded,
 	"purchases_end_once":               ErrNotAsRecorded,
+	"creations_key_same_contents":      ErrIdempotencyMismatch,
 	"account_terms_limit_is_fixed":     ErrLimitIsFixed,
 	"usage_prices_are_newest":          ErrPricesChanged,
 	"usage_needs_care":                 errNeedsCare,

@@ -102,6 +102,23 @@ func (l *Ledger) exec(ctx context.Context, operation, sql string, args ...any) (
 	})
 }
 
+// snapshot runs queries that all see the database as it is at the first of them.
+func (l *Ledger) snapshot(ctx context.Context, operation string, read func(tx pgx.Tx) error) error {
+	return wrap(operation, pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, read))
+}
+
+// oneIn is one in a transaction.
+func oneIn[T any](ctx context.Context, tx pgx.Tx, sql string, args ...any) (T, error) {
+	rows, _ := tx.Query(ctx, sql, args...) // CollectExactlyOneRow reports its error
+	return pgx.CollectExactlyOneRow(rows, pgx.RowToStructByNameLax[T])
+}
+
+// manyIn is many in a transaction.
+func manyIn[T any](ctx context.Context, tx pgx.Tx, sql string, args ...any) ([]T, error) {
+	rows, _ := tx.Query(ctx, sql, args...) // CollectRows reports its error
+	return pgx.CollectRows(rows, pgx.RowToStructByNameLax[T])
+}
+
 func conflictsAgain[T any](ctx context.Context, run func() (T, error)) (T, error) {
 	for try := 1; ; try++ {
 		v, err := run()

@@ -15,6 +15,17 @@ type Difference struct {
 	EntriesMicros int64  `json:"entries_micros"`
 }
 
+// ChargeDifference is an account that was charged something else than what it used,
+// in pico-dollars, as decimal integers.
+type ChargeDifference struct {
+	AccountID string `json:"account_id"`
+	// UsedPicos is what usage, deployments and creations cost by the totals.
+	UsedPicos string `json:"used_picos"`
+	// ChargedPicos is what the ledger has as revenue, with the remainder that is
+	// carried to the next charge.
+	ChargedPicos string `json:"charged_picos"`
+}
+
 // Verification is the outcome of Verify.
 type Verification struct {
 	Accounts     int64 `json:"accounts"`
@@ -26,11 +37,13 @@ type Verification struct {
 	Unbalanced int64 `json:"unbalanced"`
 	// Differences are at most maxDifferences of the accounts that disagree.
 	Differences []Difference `db:"-" json:"differences"`
+	// Charges are at most maxDifferences of the accounts whose charges do not add up.
+	Charges []ChargeDifference `db:"-" json:"charges"`
 }
 
 // OK says whether ledger and balances agree.
 func (v Verification) OK() bool {
-	return v.LedgerSumMicros == 0 && v.Unbalanced == 0 && len(v.Differences) == 0
+	return v.LedgerSumMicros == 0 && v.Unbalanced == 0 && len(v.Differences) == 0 && len(v.Charges) == 0
 }
 
 const maxDifferences = 100
@@ -72,21 +85,42 @@ const ledgerRebuild = `
 	 order by b.account_id, c.name
 	 limit $1`
 
-// Verify rebuilds every balance from the entries and compares (R51). It changes
-// nothing. Both queries read one snapshot, so that postings may go on meanwhile.
+// ledgerCharges sets what each account used against what it was charged, to the
+// pico-dollar: nothing is lost in rounding, it is carried.
+const ledgerCharges = `
+	with used as (
+		select account_id, sum(picos) as picos
+		  from (select account_id, picos from usage_totals
+		        union all select account_id, picos from deployment_totals
+		        union all select c.account_id, p.picos_per_unit from creations c join prices p on p.id = c.price_id) u
+		 group by account_id),
+	charged as (
+		select account_id, sum(picos) as picos
+		  from (select account_id, amount_micros::numeric * 1000000 as picos from ledger_entries where book = 'revenue'
+		        union all select account_id, remainder_picos from usage_meters) c
+		 group by account_id)
+	select account_id::text, trim_scale(coalesce(u.picos, 0))::text as used_picos, trim_scale(coalesce(c.picos, 0))::text as charged_picos
+	  from used u full join charged c using (account_id)
+	 where coalesce(u.picos, 0) <> coalesce(c.picos, 0)
+	 order by account_id
+	 limit $1`
+
+// Verify rebuilds every balance from the entries and compares (R51), and every
+// charge from what was used. It changes nothing. All its queries read one snapshot,
+// so that postings may go on meanwhile.
 func (l *Ledger) Verify(ctx context.Context) (v Verification, err error) {
-	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	err = pgx.BeginTxFunc(ctx, l.pool, options, func(tx pgx.Tx) error {
+	err = l.snapshot(ctx, "verify ledger", func(tx pgx.Tx) error {
 		// A whole ledger takes longer to read than one statement may.
 		if _, err := tx.Exec(ctx, `set local statement_timeout = 0`); err != nil {
 			return err
 		}
-		rows, _ := tx.Query(ctx, ledgerTotals) // CollectExactlyOneRow reports its error
-		if v, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Verification]); err != nil {
+		if v, err = oneIn[Verification](ctx, tx, ledgerTotals); err != nil {
 			return err
 		}
-		rows, _ = tx.Query(ctx, ledgerRebuild, maxDifferences) // CollectRows reports its error
-		v.Differences, err = pgx.CollectRows(rows, pgx.RowToStructByName[Difference])
+		if v.Differences, err = manyIn[Difference](ctx, tx, ledgerRebuild, maxDifferences); err != nil {
+			return err
+		}
+		v.Charges, err = manyIn[ChargeDifference](ctx, tx, ledgerCharges, maxDifferences)
 		return err
 	})
 	if err != nil {

@@ -1,9 +1,13 @@
 package ledger_test
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
+	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/ledger"
+	"github.com/paystage/paystage/models"
 )
 
 func TestVerifyCounts(t *testing.T) {
@@ -77,12 +81,56 @@ func TestVerifyFindsTampering(t *testing.T) {
 	}
 }
 
+// Whatever an account used is what it was charged, to the pico-dollar.
+func TestVerifyFindsChargesThatDoNotAddUp(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	b.price(t, odd, 1_000_007, noon)
+	account, id := b.running(t, 25, odd, noon)
+	b.stop(t, id, noon.Add(time.Minute))
+	w := ledger.NewUsageWriter(b.Ledger, billing.TierRules(), time.Now)
+	t.Cleanup(w.Close)
+	prices, err := b.Prices(t.Context())
+	done(t, err)
+	list := billing.NewPriceList(prices)
+	llm, ok := list.InForce("meta-llama/llama-3.1-8b.input", noon)
+	same(t, "priced", ok, true)
+	_, err = w.Record(t.Context(), []models.UsageEvent{b.usage(t, account, llm.ID, 7, noon)}, list.Newest())
+	done(t, err)
+	b.sound(t)
+	used := int64(1_000_000_000_000 + 1_000_007 + 7*180_000)
+	b.do(t, `alter table creations disable trigger user`)
+	for name, c := range map[string]struct {
+		tamper, undo  string
+		used, charged int64
+	}{
+		"Usage":      {`update usage_totals set picos = picos + 1`, `update usage_totals set picos = picos - 1`, 1, 0},
+		"Deployment": {`update deployment_totals set picos = picos - 1`, `update deployment_totals set picos = picos + 1`, -1, 0},
+		"Remainder":  {`update usage_meters set remainder_picos = remainder_picos - 7`, `update usage_meters set remainder_picos = remainder_picos + 7`, 0, -7},
+		"Creation": {`update creations set price_id = (select id from prices where sku = 'hosted_model.creation')`,
+			`update creations set price_id = (select id from prices where sku = 'dedicated_endpoint.creation')`, -500_000_000_000, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b.do(t, c.tamper)
+			v, err := b.Verify(t.Context())
+			done(t, err)
+			want := ledger.ChargeDifference{AccountID: account, UsedPicos: fmt.Sprint(used + c.used), ChargedPicos: fmt.Sprint(used + c.charged)}
+			if len(v.Charges) != 1 || v.Charges[0] != want || v.OK() {
+				t.Errorf("got %+v, want %+v", v.Charges, want)
+			}
+			b.do(t, c.undo)
+			b.sound(t)
+		})
+	}
+}
+
 func TestVerificationIsOKOnlyWithoutAnyFinding(t *testing.T) {
 	t.Parallel()
 	for name, v := range map[string]ledger.Verification{
 		"Sum":         {LedgerSumMicros: -1},
 		"Unbalanced":  {Unbalanced: 1},
 		"Differences": {Differences: []ledger.Difference{{Column: "free"}}},
+		"Charges":     {Charges: []ledger.ChargeDifference{{UsedPicos: "1", ChargedPicos: "0"}}},
 	} {
 		same(t, name, v.OK(), false)
 	}

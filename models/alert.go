@@ -30,6 +30,8 @@ const (
 	AlertCaptureInReview AlertKind = "capture_in_review"
 	// AlertMailUndelivered: a mail has not been delivered for a quarter of an hour (R24).
 	AlertMailUndelivered AlertKind = "mail_undelivered"
+	// AlertDeploymentsBehind: deployments run that have not been charged for over 15 minutes (R46).
+	AlertDeploymentsBehind AlertKind = "deployments_behind"
 	// AlertWebhookVersion: Stripe sends events of another API version (F17).
 	AlertWebhookVersion AlertKind = "webhook_version"
 )

@@ -88,7 +88,7 @@ func TestI6LaggingEntitlementsArePushedAgain(t *testing.T) {
 	}
 	r := New(store, nil, workflows.Queues{}, nil, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	r.Gateways = []string{"http://gateway-1"}
-	r.pushLagging(t.Context())
+	r.pushLagging(t.Context(), noon)
 	messages, err = store.ClaimMessages(t.Context(), 10, time.Minute)
 	must(err)
 	if len(messages) != 1 || messages[0].Kind != ledger.MessagePropagate {

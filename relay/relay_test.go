@@ -21,6 +21,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/paystage/paystage/activities"
+	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/ledger"
 	"github.com/paystage/paystage/models"
 	"github.com/paystage/paystage/relay"
@@ -545,5 +546,43 @@ func TestMailRefusedForGoodIsToldUntilItIsDelivered(t *testing.T) {
 	eventually(t, "outbox", func() []string { return w.left(t) }, none)
 	if open := alerts(); len(open) != 0 {
 		t.Errorf("the mail has gone and the alert is open: %+v", open)
+	}
+}
+
+// What runs is charged by itself, by every worker's sweep and once (R46).
+func TestSweepsChargeDeployments(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.purchase(t, "ada@example.com")
+	done(t, w.RecordBank(t.Context(), id, ledger.BankAnswer{State: models.BankApproved, PaymentIntentID: "pi", CapturedCents: 2500, At: noon}))
+	_, err := w.IssueInvoice(t.Context(), id, uuid.NewString(), noon)
+	done(t, err)
+	rules := billing.TierRules()
+	_, err = w.CreditPurchase(t.Context(), id, rules, noon)
+	done(t, err)
+	p, err := w.Purchase(t.Context(), id)
+	done(t, err)
+	started := time.Now().Add(-10 * time.Minute)
+	c, err := w.Create(t.Context(), ledger.NewCreation{
+		ID: uuid.NewString(), AccountID: p.AccountID, Kind: models.CreationHostedModel, SKU: "hosted_model.h100-80gb", Name: "mine",
+		CreationSKU: billing.CreationSKU(models.CreationHostedModel), At: started,
+	}, rules)
+	done(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var sweeps sync.WaitGroup
+	t.Cleanup(func() { cancel(); sweeps.Wait() })
+	for range 3 {
+		r := w.relay(t)
+		sweeps.Go(func() { r.Sweep(ctx, time.Now) })
+	}
+	eventually(t, "charge", func() int64 {
+		d, err := w.Deployment(t.Context(), *c.ID, billing.PeriodOf(started))
+		done(t, err)
+		return int64(d.AccruedUntil.Sub(d.StartedAt) / time.Second)
+	}, func(seconds int64) bool { return seconds > 8*60 })
+	v, err := w.Verify(t.Context())
+	done(t, err)
+	if !v.OK() {
+		t.Errorf("the ledger does not hold: %+v", v)
 	}
 }

@@ -2,13 +2,14 @@ package relay
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/paystage/paystage/billing"
 )
 
 const (
-	// alertEvery is how often stuck purchases are looked for.
+	// alertEvery is how often stuck purchases and late deployments are looked for.
 	alertEvery = 15 * time.Second
 	// restartEvery is how often pending purchases are started again, those that
 	// are older than restartAfter, a page of them at a time, and entitlements
@@ -22,37 +23,67 @@ const (
 	partitionsAhead = 3
 	// mailPatience is how long a mail may be undelivered before somebody is told.
 	mailPatience = 15 * time.Minute
+	// accrueEvery is how often deployments are looked for that have a whole minute to
+	// be charged for. A step takes up to accruePage of them: it holds their accounts'
+	// balances, and reports of usage wait for those meanwhile.
+	accrueEvery = 5 * time.Second
+	accruePage  = 2500
+	// accrueWithin is how long deployments may go uncharged before somebody looks why.
+	accrueWithin = 15 * time.Minute
 )
 
-// Sweep looks after what takes too long until ctx ends (R18, I6).
+// Sweep looks after what takes too long, and what is done by the clock, until ctx
+// ends (R18, I6). Each duty has a pace of its own, and one that hangs holds up no
+// other.
 func (r *Relay) Sweep(ctx context.Context, now func() time.Time) {
-	alerts, restarts, partitions := time.NewTicker(alertEvery), time.NewTicker(restartEvery), time.NewTicker(partitionsEvery)
-	defer alerts.Stop()
-	defer restarts.Stop()
-	defer partitions.Stop()
-	if ctx.Err() == nil {
-		r.MakePartitions(ctx, now())
+	if ctx.Err() != nil {
+		return
 	}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-alerts.C:
-			r.RaiseAlerts(ctx, now())
-		case <-restarts.C:
-			r.restartPending(ctx, now())
-			r.pushLagging(ctx)
-		case <-partitions.C:
-			r.MakePartitions(ctx, now())
-		}
+	r.MakePartitions(ctx, now())
+	var duties sync.WaitGroup
+	for _, duty := range []struct {
+		every time.Duration
+		do    func(context.Context, time.Time)
+	}{
+		{alertEvery, r.RaiseAlerts},
+		{restartEvery, r.restartPending},
+		{restartEvery, r.pushLagging},
+		{accrueEvery, r.accrueDeployments},
+		{partitionsEvery, r.MakePartitions},
+	} {
+		duties.Go(func() {
+			ticker := time.NewTicker(duty.every)
+			defer ticker.Stop()
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-ticker.C:
+					duty.do(ctx, now())
+				}
+			}
+		})
 	}
+	duties.Wait()
 }
 
-// RaiseAlerts raises alerts for the purchases that have taken too long at now, and
-// for the mails that can't be delivered.
+// RaiseAlerts raises alerts for what has taken too long at now: purchases, mails, and
+// the charging of deployments.
 func (r *Relay) RaiseAlerts(ctx context.Context, now time.Time) {
 	r.tellOfPurchases(ctx, now)
 	r.tellOfMails(ctx)
+	r.tellOfDeployments(ctx, now)
+}
+
+func (r *Relay) tellOfDeployments(ctx context.Context, now time.Time) {
+	late, err := r.Store.SweepLateDeployments(ctx, now, accrueWithin)
+	if err != nil {
+		r.Log.Error("late deployments not looked for", "error", err)
+		return
+	}
+	if late > 0 {
+		r.Log.Error("deployments are not charged; see the open alerts")
+	}
 }
 
 func (r *Relay) tellOfPurchases(ctx context.Context, now time.Time) {
@@ -91,6 +122,21 @@ func (r *Relay) tellOfMails(ctx context.Context) {
 	}
 }
 
+// accrueDeployments charges all running deployments up to the last whole minute
+// before now (R46), page by page.
+func (r *Relay) accrueDeployments(ctx context.Context, now time.Time) {
+	for {
+		charged, err := r.Store.AccrueDeployments(ctx, accruePage, billing.TierRules(), now)
+		if err != nil {
+			r.Log.Error("deployments not charged", "error", err)
+			return
+		}
+		if charged < accruePage {
+			return
+		}
+	}
+}
+
 // restartPending starts every old pending purchase again, page by page. One whose
 // workflow exists is not touched by it.
 func (r *Relay) restartPending(ctx context.Context, now time.Time) {
@@ -108,7 +154,7 @@ func (r *Relay) restartPending(ctx context.Context, now time.Time) {
 }
 
 // pushLagging has the entitlements pushed that a gateway lacks.
-func (r *Relay) pushLagging(ctx context.Context) {
+func (r *Relay) pushLagging(ctx context.Context, _ time.Time) {
 	lagging, err := r.Store.RequestLagging(ctx, r.Gateways)
 	if err != nil {
 		r.Log.Error("lagging entitlements not looked for", "error", err)

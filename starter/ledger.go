@@ -30,6 +30,9 @@ func ledgerCommand() *cobra.Command {
 				for _, d := range v.Differences {
 					text += fmt.Sprintf("\naccount %s: %s is %d micro-dollars, its entries sum to %d", d.AccountID, d.Column, d.RunningMicros, d.EntriesMicros)
 				}
+				for _, d := range v.Charges {
+					text += fmt.Sprintf("\naccount %s: it used %s pico-dollars and was charged %s", d.AccountID, d.UsedPicos, d.ChargedPicos)
+				}
 				if err := show(cmd, v, text); err != nil {
 					return err
 				}

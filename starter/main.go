@@ -80,7 +80,7 @@ func command() *cobra.Command {
 	}
 	root.AddCommand(
 		serveCommand(), migrateCommand(), keysCommand(), pricesCommand(), ledgerCommand(),
-		purchaseCommand(), statusCommand(), forceSyncCommand(), grantCommand(), alertsCommand(),
+		purchaseCommand(), statusCommand(), forceSyncCommand(), grantCommand(), alertsCommand(), asOfCommand(),
 	)
 	return root
 }

@@ -60,6 +60,7 @@ func TestExitCodesOfWrongUsage(t *testing.T) {
 		"BadOutput":        {[]string{"alerts", "--output", "xml"}, 2, "text or json"},
 		"AmountNoNumber":   {[]string{"purchase", "--account", anAccount, "--amount-cents", "5.5"}, 2, "amount-cents"},
 		"TimeWithoutZone":  {[]string{"force-sync", "--email", "a@b.c", "--purchased-at", "2026-11-03T14:05:00", "--reason", "r"}, 2, "zone"},
+		"AsOfNoTime":       {[]string{"as-of", "--account", "a", "--at", "yesterday"}, 2, "zone"},
 		"StatusOfNothing":  {[]string{"status"}, 2, "arg"},
 		"NoDatabase":       {[]string{"migrate"}, 1, "DATABASE_URL is not set"},
 		"NoFrontDoor":      {[]string{"alerts"}, 1, "PAYSTAGE_URL is not set"},
@@ -198,6 +199,12 @@ func TestCommandsEndToEnd(t *testing.T) {
 	code, out, message = starter("grant", "--account", account.ID, "--amount-cents", "500", "--reason", "sorry")
 	require.Zero(t, code, message)
 	require.Contains(t, out, "$5.00 of free credits")
+
+	code, out, message = starter("as-of", "--account", account.ID, "--at", time.Now().Format(time.RFC3339Nano))
+	require.Zero(t, code, message)
+	require.Contains(t, out, "Balance $5.00: free $5.00")
+	require.Contains(t, out, "$5.00 of $5.00 left")
+	require.Contains(t, out, "limited_tier")
 
 	require.NoError(t, store.RaiseAlert(ctx, models.Alert{Kind: models.AlertBankUnknown, Subject: "purchase/x", Detail: "look", RaisedAt: time.Now()}))
 	code, out, _ = starter("alerts")
