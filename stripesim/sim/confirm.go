@@ -9,6 +9,7 @@ import (
 const (
 	missingMethodMessage = "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update the PaymentIntent with a payment method and then confirm it again, or confirm it again directly with a payment method."
 	returnURLMessage     = "This PaymentIntent is configured to accept payment methods enabled in your Dashboard. Because some of these payment methods might redirect your customer off of your page, you must provide a `return_url`. If you don't want to accept redirect-based payment methods, set `automatic_payment_methods[enabled]` to `true` and `automatic_payment_methods[allow_redirects]` to `never` when creating Setup Intents and Payment Intents."
+	errorOnActionMessage = "The parameter `error_on_requires_action` cannot be used with automatic payment methods. Pass `payment_method_types` explicitly, such as `payment_method_types[]=card`."
 	authFailureMessage   = "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a new PaymentMethod to attempt to fulfill this PaymentIntent again."
 )
 
@@ -26,6 +27,19 @@ type confirmation struct {
 // unless the customer is not there at all.
 func needsReturnURL(automatic *automaticMethods, offSession bool, returnURL string) bool {
 	return automatic != nil && automatic.AllowRedirects == "always" && !offSession && returnURL == ""
+}
+
+// checkConfirmation refuses what does not go with the kinds of payment method that
+// the PaymentIntent takes (2023-08-16).
+func checkConfirmation(pi *intent, attempt confirmation) *refusal {
+	automatic := pi.Object.AutomaticPaymentMethods
+	switch {
+	case attempt.failsOnAction && automatic != nil:
+		return invalidRequest("error_on_requires_action", errorOnActionMessage)
+	case needsReturnURL(automatic, attempt.offSession, attempt.returnURL):
+		return invalidRequest("", returnURLMessage)
+	}
+	return nil
 }
 
 func (c *call) confirmPaymentIntent() (any, *refusal) {
@@ -58,8 +72,7 @@ func (c *call) confirmPaymentIntent() (any, *refusal) {
 	if r != nil {
 		return nil, r
 	}
-	if needsReturnURL(pi.Object.AutomaticPaymentMethods, attempt.offSession, attempt.returnURL) {
-		r := invalidRequest("", returnURLMessage)
+	if r := checkConfirmation(pi, attempt); r != nil {
 		view := pi.Object
 		r.problem.PaymentIntent = &view
 		return nil, r

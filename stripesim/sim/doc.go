@@ -75,8 +75,8 @@
 // # Where it is simpler than Stripe
 //
 // Balance transactions exist inside disputes alone, receipts and setup attempts
-// not at all; the fields that would name them are null. Radar blocks nothing by
-// itself. Address checks are worked out again whenever billing details change. GET
+// not at all; the fields that would name them are null. Events carry no
+// previous_attributes. Radar blocks nothing by itself. Address checks are worked out again whenever billing details change. GET
 // of a pm_card_ id gives a new payment method each time. The amount of a refund
 // that fails is the charge's to refund again. A dispute is raised a second after
 // its charge and decided a second after evidence that decides; other evidence waits

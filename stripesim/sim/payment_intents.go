@@ -439,10 +439,7 @@ func (c *call) confirmationFromParams(pi *intent, m *method) (attempt confirmati
 		return attempt, true, invalidRequest("", missingMethodMessage)
 	}
 	attempt.method = m
-	if needsReturnURL(pi.Object.AutomaticPaymentMethods, attempt.offSession, attempt.returnURL) {
-		return attempt, true, invalidRequest("", returnURLMessage)
-	}
-	return attempt, true, nil
+	return attempt, true, checkConfirmation(pi, attempt)
 }
 
 // readConfirmation reads how to confirm.

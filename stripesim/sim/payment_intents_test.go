@@ -137,6 +137,12 @@ func TestReturnURLRule(t *testing.T) {
 		{"Neither", func(p *stripe.PaymentIntentParams) {}, true},
 		{"ReturnURL", func(p *stripe.PaymentIntentParams) { p.ReturnURL = stripe.String(returnURL) }, false},
 		{"OffSession", func(p *stripe.PaymentIntentParams) { p.OffSession = stripe.Bool(true) }, false},
+		{"FailsOnAction", func(p *stripe.PaymentIntentParams) {
+			p.OffSession, p.ErrorOnRequiresAction = stripe.Bool(true), stripe.Bool(true)
+		}, true},
+		{"FailsOnActionOfCards", func(p *stripe.PaymentIntentParams) {
+			p.ErrorOnRequiresAction, p.PaymentMethodTypes = stripe.Bool(true), []*string{stripe.String("card")}
+		}, false},
 		{"CardOnly", func(p *stripe.PaymentIntentParams) { p.PaymentMethodTypes = []*string{stripe.String("card")} }, false},
 		{"NoRedirects", func(p *stripe.PaymentIntentParams) {
 			p.AutomaticPaymentMethods = &stripe.PaymentIntentAutomaticPaymentMethodsParams{

@@ -1,7 +1,9 @@
 package sim_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stripe/stripe-go/v76"
 
@@ -183,4 +185,41 @@ func TestCustomerKeepsWhatItWasGiven(t *testing.T) {
 	}
 	_, err = d.api.Customers.Get("cus_unknown", nil)
 	wantError(t, err, 404, stripe.ErrorTypeInvalidRequest, "resource_missing")
+}
+
+// A card is the same card by its number, its ids and its tokens, and whatever it does
+// is something that Stripe could answer.
+func TestEveryTestCard(t *testing.T) {
+	d := startJudged(t, sim.Options{})
+	for number, ids := range sim.CardNames() {
+		pm, err := d.api.PaymentMethods.New(numbered(number))
+		if err != nil {
+			t.Errorf("%s: %v", number, err)
+			continue
+		}
+		for _, id := range ids {
+			byID, err := d.api.PaymentMethods.Get(id, nil)
+			mustDo(t, err)
+			token := strings.Replace(id, "pm_card_", "tok_", 1)
+			byToken, err := d.api.PaymentMethods.New(&stripe.PaymentMethodParams{Type: stripe.String("card"), Card: &stripe.PaymentMethodCardParams{Token: &token}})
+			mustDo(t, err)
+			if byID.Card.Fingerprint != pm.Card.Fingerprint || byToken.Card.Fingerprint != pm.Card.Fingerprint || byID.Card.Brand != pm.Card.Brand {
+				t.Errorf("%s, %s and %s are different cards", number, id, token)
+			}
+		}
+		cus, err := d.api.Customers.New(nil)
+		mustDo(t, err)
+		if _, err := d.api.PaymentMethods.Attach(pm.ID, &stripe.PaymentMethodAttachParams{Customer: &cus.ID}); err != nil {
+			if se := stripeError(t, err); se.HTTPStatusCode != 402 || se.Type != stripe.ErrorTypeCard {
+				t.Errorf("%s: attach: %v", number, err)
+			}
+			continue
+		}
+		if _, err := d.api.PaymentIntents.New(charge(cus.ID, pm.ID)); err != nil {
+			if se := stripeError(t, err); se.HTTPStatusCode != 402 || se.DeclineCode == "" {
+				t.Errorf("%s: charge: %v", number, err)
+			}
+		}
+	}
+	mustDo(t, d.Advance(200*24*time.Hour))
 }
