@@ -567,6 +567,7 @@ begin
     stored as (
         insert into usage_events (account_id, event_id, at, price_id, quantity, resource, batch)
         select account_id, event_id, at, price_id, quantity, resource, v_batch from judged j where j.reason is null
+         order by account_id, event_id -- or the same batch sent twice at once would deadlock
         on conflict do nothing
         returning account_id, at, price_id, quantity, resource),
     grouped as (
