@@ -14,43 +14,55 @@ const (
 	maxReasons = 200
 	// maxTransactions bounds a page of ledger transactions.
 	maxTransactions = 100
+	// asOfTimeout: a million transactions of one account take seconds to sum.
+	asOfTimeout = `set local statement_timeout = '60s'`
 )
 
-// movesUntil are what each book of an account ($1) had gained at an instant ($2), the
-// credit books by the grant: its own entry, and those that took from it.
-const movesUntil = `
-	with moves as (
+// booksAsOf are the balances of an account ($1) at an instant ($2), each time with
+// one of the first grants ($3) of which something was left; one row without if there
+// was none. What is left of a grant is its own entry and those that took from it. It
+// reads every entry of the account, so it does so once.
+const booksAsOf = `
+	with moves as materialized (
 		select e.book, coalesce(e.grant_id, case when e.book in ('free', 'purchased') then e.transaction_id end) as grant_id,
 		       sum(e.amount_micros)::bigint as micros
 		  from ledger_entries e join ledger_transactions t on t.id = e.transaction_id
 		 where e.account_id = $1 and t.recorded_at <= $2
-		 group by 1, 2)`
+		 group by 1, 2),
+	books as (
+		select coalesce(sum(micros) filter (where book = 'free'), 0)::bigint      as free_micros,
+		       coalesce(sum(micros) filter (where book = 'purchased'), 0)::bigint as purchased_micros,
+		       -coalesce(sum(micros) filter (where book = 'accrued'), 0)::bigint  as accrued_micros,
+		       -coalesce(sum(micros) filter (where book = 'payments'), 0)::bigint as lifetime_spend_micros,
+		       count(*) filter (where grant_id is not null and micros > 0)        as grant_count
+		  from moves),
+	open as (
+		select m.grant_id as id, m.book::text, g.granted_micros, m.micros as left_micros, t.recorded_at as at
+		  from moves m join credit_grants g on g.id = m.grant_id join ledger_transactions t on t.id = m.grant_id
+		 where m.micros > 0
+		 order by m.grant_id limit $3)
+	select b.*, o.* from books b left join open o on true order by o.id`
 
-const balancesAsOf = movesUntil + `
-	select coalesce(sum(micros) filter (where book = 'free'), 0)::bigint      as free_micros,
-	       coalesce(sum(micros) filter (where book = 'purchased'), 0)::bigint as purchased_micros,
-	       -coalesce(sum(micros) filter (where book = 'accrued'), 0)::bigint  as accrued_micros,
-	       -coalesce(sum(micros) filter (where book = 'payments'), 0)::bigint as lifetime_spend_micros,
-	       count(*) filter (where grant_id is not null and micros > 0)        as grant_count,
-	       (select count(distinct e.transaction_id) from ledger_entries e join ledger_transactions t on t.id = e.transaction_id
-	         where e.account_id = $1 and e.book = 'payments' and t.recorded_at <= $2) as payment_count
-	  from moves`
-
-const grantsAsOf = movesUntil + `
-	select m.grant_id as id, m.book::text, g.granted_micros, m.micros as left_micros, t.recorded_at as at
-	  from moves m join credit_grants g on g.id = m.grant_id join ledger_transactions t on t.id = m.grant_id
-	 where m.micros > 0
-	 order by m.grant_id limit $3`
+// booksRow is one row of booksAsOf.
+type booksRow struct {
+	FreeMicros, PurchasedMicros, AccruedMicros, LifetimeSpendMicros, GrantCount int64
+	ID, GrantedMicros, LeftMicros                                               *int64
+	Book                                                                        *string
+	At                                                                          *time.Time
+}
 
 const paymentsAsOf = `
-	select p.transaction_id, p.purchase_id, p.amount_micros,
-	       (sum(p.amount_micros) over (order by p.transaction_id))::bigint as lifetime_spend_micros, p.at
-	  from (select t.id as transaction_id, substring(t.idempotency_key from '^purchase/(.+)$') as purchase_id,
-	               -e.amount_micros as amount_micros, t.recorded_at as at
-	          from ledger_entries e join ledger_transactions t on t.id = e.transaction_id
-	         where e.account_id = $1 and e.book = 'payments' and t.recorded_at <= $2
-	         order by t.id limit $3) p
-	 order by p.transaction_id`
+	select t.id as transaction_id, substring(t.idempotency_key from '^purchase/(.+)$') as purchase_id, -e.amount_micros as amount_micros,
+	       -(sum(e.amount_micros) over (order by t.id))::bigint as lifetime_spend_micros, t.recorded_at as at, count(*) over () as payment_count
+	  from ledger_entries e join ledger_transactions t on t.id = e.transaction_id
+	 where e.account_id = $1 and e.book = 'payments' and t.recorded_at <= $2
+	 order by t.id limit $3`
+
+// paymentRow is one row of paymentsAsOf.
+type paymentRow struct {
+	models.PaymentAsOf
+	PaymentCount int64
+}
 
 // entitlementAsOf is the newest change until then, and since when its block and its
 // suspension had lasted.
@@ -73,16 +85,13 @@ const termsAsOf = `
 // when each change was written (R53).
 func (l *Ledger) AsOf(ctx context.Context, accountID string, at time.Time) (v models.AsOf, err error) {
 	err = l.snapshot(ctx, "read account as of an instant", func(tx pgx.Tx) error {
-		if v, err = oneIn[models.AsOf](ctx, tx, balancesAsOf, accountID, at); err != nil {
+		if _, err := tx.Exec(ctx, asOfTimeout); err != nil {
 			return err
 		}
-		if v.Grants, err = manyIn[models.GrantAsOf](ctx, tx, grantsAsOf, accountID, at, maxReasons); err != nil {
+		if err := readBooks(ctx, tx, &v, accountID, at); err != nil {
 			return err
 		}
-		if v.Payments, err = manyIn[models.PaymentAsOf](ctx, tx, paymentsAsOf, accountID, at, maxReasons); err != nil {
-			return err
-		}
-		// An account that was not yet there had neither.
+		// An account that was not yet there had neither of the two.
 		if v.Entitlement, err = oneIn[models.EntitlementAsOf](ctx, tx, entitlementAsOf, accountID, at); err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
@@ -94,6 +103,26 @@ func (l *Ledger) AsOf(ctx context.Context, accountID string, at time.Time) (v mo
 		return err
 	})
 	return v, err
+}
+
+// readBooks reads the balances of then, the grants and the payments.
+func readBooks(ctx context.Context, tx pgx.Tx, v *models.AsOf, accountID string, at time.Time) error {
+	rows, err := manyIn[booksRow](ctx, tx, booksAsOf, accountID, at, maxReasons)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		v.FreeMicros, v.PurchasedMicros, v.AccruedMicros, v.LifetimeSpendMicros = r.FreeMicros, r.PurchasedMicros, r.AccruedMicros, r.LifetimeSpendMicros
+		v.GrantCount = r.GrantCount
+		if r.ID != nil {
+			v.Grants = append(v.Grants, models.GrantAsOf{ID: *r.ID, Book: *r.Book, GrantedMicros: *r.GrantedMicros, LeftMicros: *r.LeftMicros, At: *r.At})
+		}
+	}
+	payments, err := manyIn[paymentRow](ctx, tx, paymentsAsOf, accountID, at, maxReasons)
+	for _, p := range payments {
+		v.Payments, v.PaymentCount = append(v.Payments, p.PaymentAsOf), p.PaymentCount
+	}
+	return err
 }
 
 // LedgerLines lists the entries of a page of an account's ledger transactions, newest

@@ -410,6 +410,37 @@ func TestAccrualCatchesUpInOneStep(t *testing.T) {
 	b.sound(t)
 }
 
+// F36: months are those of UTC, of whatever length, whatever the session thinks the
+// time is; no second is lost or counted twice between them.
+func TestF36AccrualOverMonthsOfEveryLength(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	_, leap := b.running(t, 25, h100, time.Date(2024, 1, 31, 23, 0, 0, 0, time.UTC))
+	_, autumn := b.running(t, 25, h100, time.Date(2026, 10, 31, 12, 0, 0, 0, time.UTC))
+	rules := billing.TierRules()
+	in := func(zone, sql string, args ...any) {
+		t.Helper()
+		done(t, pgx.BeginFunc(t.Context(), b.db, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(t.Context(), `select set_config('timezone', $1, true)`, zone); err != nil {
+				return err
+			}
+			_, err := tx.Exec(t.Context(), sql, append([]any{rules.Thresholds, rules.Limits}, args...)...)
+			return err
+		}))
+	}
+	const accrue = `select deployments_accrue(10, $1, $2, $3)`
+	in("America/New_York", accrue, time.Date(2024, 3, 1, 4, 0, 0, 0, time.UTC))
+	in("Asia/Kathmandu", accrue, time.Date(2026, 11, 1, 5, 30, 0, 0, time.UTC))
+	in("Pacific/Auckland", `select deployment_stop($3, $1, $2, $4)`, leap, noon)
+	for period, want := range map[string]int64{"2024-01-01": 1, "2024-02-01": 29 * 24, "2024-03-01": 31 * 24, "2025-02-01": 28 * 24, "2026-11-01": 60} {
+		same(t, period, ask[int64](t, b, `select sum(seconds)::bigint from deployment_totals where deployment_id = $1 and period = $2::text::date`, leap, period), want*3600)
+	}
+	same(t, "the end of October", ask[int64](t, b, `select sum(seconds)::bigint from deployment_totals where deployment_id = $1 and period = '2026-10-01'`, autumn), 12*3600)
+	seconds, _ := b.ran(t, leap)
+	same(t, "all", time.Duration(seconds)*time.Second, noon.Sub(time.Date(2024, 1, 31, 23, 0, 0, 0, time.UTC)))
+	b.sound(t)
+}
+
 // A step takes as many as it may, and the next one the others, also of one account.
 func TestAccrualGoesByPages(t *testing.T) {
 	t.Parallel()
@@ -527,6 +558,7 @@ func TestAccrualWaitsForAPriceThatIsBeingStored(t *testing.T) {
 	account, _ := b.running(t, 25, odd, noon)
 	tx, err := b.db.Begin(t.Context())
 	done(t, err)
+	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
 	_, err = tx.Exec(t.Context(), `insert into prices (sku, unit, picos_per_unit, from_at) values ($1, 'minute', 600000000, $2)`, odd, noon.Add(time.Minute))
 	done(t, err)
 	together(2, func(i int) {
@@ -535,7 +567,7 @@ func TestAccrualWaitsForAPriceThatIsBeingStored(t *testing.T) {
 			return
 		}
 		b.await(t, 1)
-		done(t, tx.Commit(context.WithoutCancel(t.Context())))
+		done(t, tx.Commit(t.Context()))
 	})
 	same(t, "spent", b.spent(t, account)-dollars(1), 60+600)
 }

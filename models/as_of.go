@@ -9,14 +9,14 @@ type AsOf struct {
 	AccruedMicros       int64
 	LifetimeSpendMicros int64
 	// Entitlement is what the gateways were to hold.
-	Entitlement EntitlementAsOf `db:"-"`
+	Entitlement EntitlementAsOf
 	// Terms are those in force, nil if none had been set.
-	Terms *AccountTerms `db:"-"`
+	Terms *AccountTerms
 	// Payments are those that made the lifetime spend, oldest first, of PaymentCount.
-	Payments     []PaymentAsOf `db:"-"`
+	Payments     []PaymentAsOf
 	PaymentCount int64
 	// Grants are those of which something was left, oldest first, of GrantCount.
-	Grants     []GrantAsOf `db:"-"`
+	Grants     []GrantAsOf
 	GrantCount int64
 }
 
