@@ -11,7 +11,7 @@ import (
 func newTools() *cobra.Command {
 	return &cobra.Command{
 		Use:   "tools",
-		Short: "Get what the tests and linters need: the pinned linters, a C compiler for the race detector",
+		Short: "Get what the tests and linters need: the pinned linters, a C compiler for the race detector, Redis",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := findPlaces()
@@ -24,6 +24,9 @@ func newTools() *cobra.Command {
 			}
 			progress := stack.NewProgress(os.Stderr)
 			if err := stack.InstallCompiler(cmd.Context(), progress); err != nil {
+				return err
+			}
+			if err := stack.InstallRedis(cmd.Context(), progress); err != nil {
 				return err
 			}
 			return stack.InstallTools(cmd.Context(), p.root, dir, progress)

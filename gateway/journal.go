@@ -8,11 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"syscall"
-
-	"github.com/paystage/paystage/models"
 )
 
 const (
@@ -28,8 +25,12 @@ var errClosed = errors.New("the store is closed")
 // journal is an append-only file of JSON lines, one entitlement each. Writers
 // append under mu and then wait for a sync; whoever gets syncing first syncs for
 // all that were written by then, so many writers share one sync.
+//
+// Positions count all bytes that were ever appended, so that they keep growing
+// when the file is replaced by a shorter one.
 type journal struct {
-	lock *os.File
+	lock      *os.File
+	directory string
 
 	mu      sync.Mutex
 	file    *os.File
@@ -38,49 +39,58 @@ type journal struct {
 
 	syncing sync.Mutex
 	synced  int64 // bytes on disk; guarded by syncing
+
+	// from is the position at which the file was compacted last, and live what it
+	// held then, in bytes; slack is how much may be appended beyond that.
+	from, live, slack int64
 }
 
-// openJournal locks the directory, reads the journal, and replaces it by one
-// that holds the newest entitlement per account alone.
-func openJournal(directory string) (*journal, map[string]models.Entitlement, error) {
+// compactSlack is how many bytes beyond what was live at the last compaction the
+// journal grows by before the next: so its size stays below twice what is live
+// and a little.
+const compactSlack = 64 << 20
+
+// openJournal locks the directory, reads the journal into the store, and replaces
+// it by one that holds the newest entitlement per account alone.
+func openJournal(directory string, store *Store) (*journal, error) {
 	if err := os.MkdirAll(directory, 0o700); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	lock, err := lockDirectory(directory)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	entitlements, err := readJournal(filepath.Join(directory, journalName))
-	if err != nil {
-		return nil, nil, errors.Join(err, lock.Close())
+	j := &journal{lock: lock, directory: directory, slack: compactSlack}
+	if err := readJournal(filepath.Join(directory, journalName), store); err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
-	file, size, err := compactJournal(directory, entitlements)
-	if err != nil {
-		return nil, nil, errors.Join(err, lock.Close())
+	if err := j.compact(store.everything); err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
-	return &journal{lock: lock, file: file, written: size, synced: size}, entitlements, nil
+	return j, nil
 }
 
-// append writes one line and returns the position to wait for. A line is whole
-// or, after a crash, torn at the very end: after a failed write there is no next
-// one, as it would be glued to the torn line.
-func (j *journal) append(e models.Entitlement) (position int64, err error) {
-	line, err := json.Marshal(e)
-	if err != nil {
-		return 0, fmt.Errorf("encode: %w", err)
-	}
+// append writes whole lines and returns the position to wait for. After a crash
+// they may be torn at the very end: after a failed write there is no next one, as
+// it would be glued to the torn line.
+func (j *journal) append(lines []byte) (position int64, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.failure != nil {
 		return 0, j.failure
 	}
-	n, err := j.file.Write(append(line, '\n'))
+	n, err := j.file.Write(lines)
 	if err != nil {
 		j.failure = fmt.Errorf("write journal: %w", err)
 		return 0, j.failure
 	}
 	j.written += int64(n)
 	return j.written, nil
+}
+
+// outgrown says whether more of the file is out of date than is worth keeping.
+func (j *journal) outgrown() bool {
+	return j.end()-j.from > j.live+j.slack
 }
 
 // waitSynced returns once everything before position is on disk. A failed sync
@@ -149,50 +159,48 @@ func lockDirectory(directory string) (*os.File, error) {
 	return file, nil
 }
 
-// readJournal returns the newest entitlement per account. A last line without
-// its line break was torn by a crash before it was acknowledged, and is dropped.
-func readJournal(path string) (map[string]models.Entitlement, error) {
-	entitlements := map[string]models.Entitlement{}
+// readJournal reads the newest entitlement per account into the store. A last line
+// without its line break was torn by a crash before it was acknowledged, and is
+// dropped.
+func readJournal(path string, store *Store) error {
 	file, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return entitlements, nil
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = file.Close() }() // only read
 	reader := bufio.NewReaderSize(file, maxLineBytes)
 	for number := 1; ; number++ {
 		line, err := reader.ReadSlice('\n')
 		if errors.Is(err, io.EOF) {
-			return entitlements, nil
+			return nil
 		}
-		var e models.Entitlement
+		var h *holding
 		if err == nil {
-			err = json.Unmarshal(line, &e)
-		}
-		if err == nil {
-			err = checkEntitlement(e)
+			h, err = store.plans.parse(line)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s is damaged in line %d; move it away and have the entitlements pushed again: %w",
+			return fmt.Errorf("%s is damaged in line %d; move it away and start again, and Paystage fills the gateway anew: %w",
 				path, number, err)
 		}
-		if e.Version > entitlements[e.AccountID].Version {
-			entitlements[e.AccountID] = e
-		}
+		store.show(h)
 	}
 }
 
-// compactJournal writes a new journal beside the old one and renames it into
-// place, so that a crash leaves one of the two, whole.
-func compactJournal(directory string, entitlements map[string]models.Entitlement) (*os.File, int64, error) {
-	path := filepath.Join(directory, journalName)
+// compact writes the newest entitlement of each account into a new file beside the
+// old one and renames it into place, so that a crash leaves one of the two, whole.
+// All that was appended before is safe then.
+func (j *journal) compact(everything func(yield func(*holding) bool)) error {
+	j.syncing.Lock()
+	defer j.syncing.Unlock()
+	path := filepath.Join(j.directory, journalName)
 	fresh, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return nil, 0, err
+		return j.fail(fmt.Errorf("compact journal: %w", err))
 	}
-	size, err := writeAll(fresh, entitlements)
+	size, err := writeAll(fresh, everything)
 	if err == nil {
 		err = fresh.Sync()
 	}
@@ -200,24 +208,26 @@ func compactJournal(directory string, entitlements map[string]models.Entitlement
 		err = os.Rename(fresh.Name(), path)
 	}
 	if err == nil {
-		err = syncDirectory(directory)
+		err = syncDirectory(j.directory)
 	}
 	if err != nil {
-		return nil, 0, errors.Join(fmt.Errorf("compact journal: %w", err), fresh.Close())
+		return j.fail(errors.Join(fmt.Errorf("compact journal: %w", err), fresh.Close()))
 	}
-	return fresh, size, nil
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	old := j.file
+	j.file, j.from, j.live, j.synced = fresh, j.written, size, j.written
+	if old != nil {
+		_ = old.Close() // what it held is in the new one
+	}
+	return nil
 }
 
-// writeAll writes the entitlements as lines, in the order of their accounts.
-func writeAll(file io.Writer, entitlements map[string]models.Entitlement) (size int64, err error) {
-	accounts := make([]string, 0, len(entitlements))
-	for account := range entitlements {
-		accounts = append(accounts, account)
-	}
-	slices.Sort(accounts)
-	buffered := bufio.NewWriter(file)
-	for _, account := range accounts {
-		line, err := json.Marshal(entitlements[account])
+// writeAll writes entitlements as lines and answers how many bytes they are.
+func writeAll(file io.Writer, everything func(yield func(*holding) bool)) (size int64, err error) {
+	buffered := bufio.NewWriterSize(file, 1<<20)
+	for h := range everything {
+		line, err := json.Marshal(h.entitlement())
 		if err != nil {
 			return 0, err
 		}

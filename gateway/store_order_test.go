@@ -14,7 +14,11 @@ func TestOvertakenWriterShowsNothingOlder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	older, _, err := store.write(models.Entitlement{AccountID: "a", Version: 1})
+	fresh, err := store.plans.hold(models.Entitlement{AccountID: "a", Version: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	older, _, err := store.write([]*holding{fresh}, [][]byte{[]byte(`{"account_id":"a","version":1}`)})
 	if err != nil {
 		t.Fatal(err)
 	}
