@@ -96,17 +96,16 @@ func (a *Admission) admitAccount(key string, now time.Time) (*holding, Decision)
 
 // standing is the checks 2 to 4.
 func (h *holding) standing(now time.Time) Decision {
-	d := Decision{Status: http.StatusOK, Account: h.account, Version: h.version, Held: h.plan.tier}
+	d := Decision{Status: http.StatusOK, Account: h.account(), Version: h.version, Held: h.plan.Tier}
 	switch {
 	case h.suspended:
 		d.Suspended = true
 		return d.refuse(http.StatusForbidden, CodeRestricted)
-	case h.plan.tier.Number < 1:
+	case h.plan.Tier.Number < 1:
 		d.Needed = 1
 		return d.refuse(http.StatusForbidden, CodeInsufficientTier)
-	case h.blocked && now.UnixMicro() < h.rechargingUntil:
-		left := time.UnixMicro(h.rechargingUntil).Sub(now)
-		d.RetryAfter = min(left, rechargeRetry)
+	case h.blocked && h.recharging(now) > 0:
+		d.RetryAfter = min(h.recharging(now), rechargeRetry)
 		return d.refuse(http.StatusServiceUnavailable, CodeRecharging)
 	case h.blocked:
 		return d.refuse(http.StatusPaymentRequired, CodeLimitReached)
@@ -126,7 +125,7 @@ func (h *holding) access(m *Model, now time.Time, d Decision) Decision {
 		return d
 	case access == models.AccessDeny || m.Restricted:
 		return d.refuse(http.StatusForbidden, CodeRestricted)
-	case h.plan.tier.Number < m.MinimumTier:
+	case h.plan.Tier.Number < m.MinimumTier:
 		d.Needed = m.MinimumTier
 		return d.refuse(http.StatusForbidden, CodeInsufficientTier)
 	}
@@ -144,7 +143,7 @@ func (a *Admission) admitModel(ctx context.Context, h *holding, d Decision, mode
 		return d
 	}
 	rpm, whole := h.limit(m, now)
-	bucket := Bucket{Account: h.account, Class: m.Class}
+	bucket := Bucket{Account: h.account(), Class: m.Class}
 	if !whole {
 		bucket.Model = m.ID
 	}

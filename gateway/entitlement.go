@@ -1,7 +1,8 @@
 package gateway
 
 import (
-	"encoding/json"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -12,25 +13,16 @@ import (
 const (
 	maxKeys       = 100
 	maxExceptions = 200
+	maxAccountID  = 255
 )
-
-// parse reads the JSON of one entitlement.
-func (p *plans) parse(text []byte) (*holding, error) {
-	var e models.Entitlement
-	if err := json.Unmarshal(text, &e); err != nil {
-		return nil, err
-	}
-	if err := checkEntitlement(e); err != nil {
-		return nil, err
-	}
-	return p.hold(e)
-}
 
 // checkEntitlement refuses what no sender of entitlements ever means.
 func checkEntitlement(e models.Entitlement) error {
 	switch {
 	case e.AccountID == "":
 		return errors.New("account_id is missing")
+	case len(e.AccountID) > maxAccountID:
+		return fmt.Errorf("account_id has more than %d bytes", maxAccountID)
 	case e.Version < 1:
 		return errors.New("version must be 1 or more")
 	case e.Tier.Number < 0:
@@ -43,8 +35,8 @@ func checkEntitlement(e models.Entitlement) error {
 		return fmt.Errorf("exceptions has more than %d", maxExceptions)
 	}
 	for _, key := range e.Keys {
-		if key.ID == "" || !isHash(key.SHA256) {
-			return fmt.Errorf("keys: %q is not an id with a SHA-256 in hexadecimal", key.ID)
+		if !isHex(key.ID, keyIDBytes) || !isHex(key.SHA256, sha256.Size) {
+			return fmt.Errorf("keys: %q is not an id of %d bytes with a SHA-256, both in hexadecimal", key.ID, keyIDBytes)
 		}
 	}
 	for _, x := range e.Exceptions {
@@ -53,4 +45,10 @@ func checkEntitlement(e models.Entitlement) error {
 		}
 	}
 	return nil
+}
+
+// isHex says whether a text is that many bytes in hexadecimal.
+func isHex(text string, bytes int) bool {
+	decoded, err := hex.DecodeString(text)
+	return err == nil && len(decoded) == bytes
 }

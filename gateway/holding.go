@@ -12,31 +12,50 @@ import (
 )
 
 // holding is an entitlement as it lies in memory. A gateway may hold a million, so
-// what many of them have in common lies there once. A holding never changes.
+// it is two pieces of memory and no more, and what many have in common lies there
+// once. A holding never changes.
 type holding struct {
-	account string
-	version int64
-	// changedAt and rechargingUntil are in microseconds since 1970; no recharge is 0.
-	changedAt       int64
-	rechargingUntil int64
-	plan            *plan
-	keys            []storedKey
-	exceptions      []models.Exception
-	suspended       bool
-	blocked         bool
+	// text is the account's id, and behind it the keys: of each the id and the
+	// SHA-256, keyBytes in all.
+	text string
+	plan *plan
+	// extra is nil for the many that have none of it.
+	extra     *extra
+	version   int64
+	changedAt int64 // in microseconds since 1970
+	idLength  uint16
+	suspended bool
+	blocked   bool
 }
 
-// storedKey is an API key by its id and the SHA-256 of its text.
-type storedKey struct {
-	id   string
-	hash [32]byte
+// extra is what few accounts have.
+type extra struct {
+	RechargingUntil *time.Time         `json:"recharging_until,omitempty"`
+	Exceptions      []models.Exception `json:"exceptions,omitempty"`
+}
+
+// clone shares nothing with x.
+func (x *extra) clone() *extra {
+	c := &extra{RechargingUntil: cloned(x.RechargingUntil), Exceptions: slices.Clone(x.Exceptions)}
+	for i := range c.Exceptions {
+		e := &c.Exceptions[i]
+		e.RPM, e.Until = cloned(e.RPM), cloned(e.Until)
+	}
+	return c
+}
+
+func cloned[T any](value *T) *T {
+	if value == nil {
+		return nil
+	}
+	return new(*value)
 }
 
 // plan is what all the accounts of a tier share.
 type plan struct {
-	tier   models.Tier
-	limits models.RateLimits
-	models []string
+	Tier   models.Tier       `json:"tier"`
+	Limits models.RateLimits `json:"limits"`
+	Models []string          `json:"models"`
 }
 
 // maxPlans bounds the table of shared plans. Beyond it the table begins anew, and
@@ -49,8 +68,8 @@ type plans struct {
 	all map[string]*plan
 }
 
-func (p *plans) shared(e models.Entitlement) *plan {
-	key := fmt.Sprint(e.Tier.Number, "\x00", e.Tier.Name, e.Limits, e.Models == nil, "\x00", strings.Join(e.Models, "\x00"))
+func (p *plans) shared(of plan) *plan {
+	key := fmt.Sprint(of.Tier.Number, "\x00", of.Tier.Name, of.Limits, of.Models == nil, "\x00", strings.Join(of.Models, "\x00"))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if found := p.all[key]; found != nil {
@@ -59,52 +78,64 @@ func (p *plans) shared(e models.Entitlement) *plan {
 	if len(p.all) >= maxPlans || p.all == nil {
 		p.all = map[string]*plan{}
 	}
-	fresh := &plan{tier: e.Tier, limits: e.Limits, models: slices.Clone(e.Models)}
-	p.all[key] = fresh
-	return fresh
+	of.Models = slices.Clone(of.Models)
+	p.all[key] = &of
+	return &of
 }
 
 // hold brings an entitlement that checkEntitlement let through into its form in
 // memory, which shares nothing with e.
-func (p *plans) hold(e models.Entitlement) (*holding, error) {
+func (p *plans) hold(e models.Entitlement) *holding {
 	h := &holding{
-		account: e.AccountID, version: e.Version, plan: p.shared(e), suspended: e.Suspended, blocked: e.Blocked,
-		changedAt: e.ChangedAt.UnixMicro(), exceptions: slices.Clone(e.Exceptions),
+		plan:    p.shared(plan{Tier: e.Tier, Limits: e.Limits, Models: e.Models}),
+		version: e.Version, changedAt: e.ChangedAt.UnixMicro(), idLength: uint16(len(e.AccountID)),
+		suspended: e.Suspended, blocked: e.Blocked,
 	}
-	if e.RechargingUntil != nil {
-		h.rechargingUntil = e.RechargingUntil.UnixMicro()
+	if e.RechargingUntil != nil || len(e.Exceptions) > 0 {
+		h.extra = (&extra{RechargingUntil: e.RechargingUntil, Exceptions: e.Exceptions}).clone()
 	}
-	if len(e.Keys) > 0 {
-		h.keys = make([]storedKey, len(e.Keys))
+	text := make([]byte, 0, len(e.AccountID)+len(e.Keys)*keyBytes)
+	text = append(text, e.AccountID...)
+	for _, key := range e.Keys {
+		text, _ = hex.AppendDecode(text, []byte(key.ID)) // checked
+		text, _ = hex.AppendDecode(text, []byte(key.SHA256))
 	}
-	for i, key := range e.Keys {
-		h.keys[i].id = key.ID
-		if n, err := hex.Decode(h.keys[i].hash[:], []byte(key.SHA256)); err != nil || n != len(h.keys[i].hash) {
-			return nil, fmt.Errorf("key %q has no SHA-256", key.ID)
-		}
-	}
-	return h, nil
+	h.text = string(text)
+	return h
 }
+
+// account is the account's id.
+func (h *holding) account() string { return h.text[:h.idLength] }
 
 // entitlement is the holding as it was pushed, to the microsecond.
 func (h *holding) entitlement() models.Entitlement {
 	e := models.Entitlement{
-		AccountID: h.account, Version: h.version, Tier: h.plan.tier, Limits: h.plan.limits,
-		Models: slices.Clone(h.plan.models), Suspended: h.suspended, Blocked: h.blocked,
-		Exceptions: slices.Clone(h.exceptions), ChangedAt: time.UnixMicro(h.changedAt).UTC(),
+		AccountID: h.account(), Version: h.version, Tier: h.plan.Tier, Limits: h.plan.Limits,
+		Models: slices.Clone(h.plan.Models), Suspended: h.suspended, Blocked: h.blocked, ChangedAt: time.UnixMicro(h.changedAt).UTC(),
 	}
-	if h.rechargingUntil != 0 {
-		until := time.UnixMicro(h.rechargingUntil).UTC()
-		e.RechargingUntil = &until
+	if h.extra != nil {
+		rest := h.extra.clone()
+		e.RechargingUntil, e.Exceptions = rest.RechargingUntil, rest.Exceptions
 	}
-	for _, key := range h.keys {
-		e.Keys = append(e.Keys, models.KeyHash{ID: key.id, SHA256: hex.EncodeToString(key.hash[:])})
+	for keys := h.text[h.idLength:]; keys != ""; keys = keys[keyBytes:] {
+		e.Keys = append(e.Keys, models.KeyHash{
+			ID:     hex.EncodeToString([]byte(keys[:keyIDBytes])),
+			SHA256: hex.EncodeToString([]byte(keys[keyIDBytes:keyBytes])),
+		})
 	}
 	return e
 }
 
-// limit is the requests per minute of a request for a model, or of its class.
-// whole says that they are those of the class, whatever the model.
+// recharging says for how much longer credits are being bought for the account.
+func (h *holding) recharging(now time.Time) time.Duration {
+	if h.extra == nil || h.extra.RechargingUntil == nil {
+		return 0
+	}
+	return max(0, h.extra.RechargingUntil.Sub(now))
+}
+
+// limit is the requests per minute of a request for a model. whole says that they
+// are those of its class, whatever the model.
 func (h *holding) limit(model *Model, now time.Time) (rpm int64, whole bool) {
 	if e := h.exception(model.ID, "", now); e != nil && e.RPM != nil {
 		return *e.RPM, false
@@ -115,14 +146,17 @@ func (h *holding) limit(model *Model, now time.Time) (rpm int64, whole bool) {
 	if e := h.exception("", model.Class, now); e != nil && e.RPM != nil {
 		return *e.RPM, true
 	}
-	return h.plan.limits.Of(model.Class), true
+	return h.plan.Limits.Of(model.Class), true
 }
 
 // exception is the exception of a model or of a class that is in force; nil if
 // there is none.
 func (h *holding) exception(model string, class models.Class, now time.Time) *models.Exception {
-	for i := range h.exceptions {
-		e := &h.exceptions[i]
+	if h.extra == nil {
+		return nil
+	}
+	for i := range h.extra.Exceptions {
+		e := &h.extra.Exceptions[i]
 		if e.Model == model && (model != "" || e.Class == class) && (e.Until == nil || now.Before(*e.Until)) {
 			return e
 		}

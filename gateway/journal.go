@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,16 +12,13 @@ import (
 )
 
 const (
-	journalName = "entitlements.jsonl"
+	journalName = "entitlements.journal"
 	lockName    = "lock"
-	// maxLineBytes bounds a line of the journal. A body is at most 64 KiB, and
-	// escaping makes at most six bytes of one.
-	maxLineBytes = 6*maxBodyBytes + 1024
 )
 
 var errClosed = errors.New("the store is closed")
 
-// journal is an append-only file of JSON lines, one entitlement each. Writers
+// journal is an append-only file of records, of which record.go tells. Writers
 // append under mu and then wait for a sync; whoever gets syncing first syncs for
 // all that were written by then, so many writers share one sync.
 //
@@ -36,6 +32,8 @@ type journal struct {
 	file    *os.File
 	written int64 // bytes appended
 	failure error // of the first write or sync that failed, or errClosed
+	// numbers are those of the plans in the file.
+	numbers map[*plan]uint64
 
 	syncing sync.Mutex
 	synced  int64 // bytes on disk; guarded by syncing
@@ -50,8 +48,9 @@ type journal struct {
 // and a little.
 const compactSlack = 64 << 20
 
-// openJournal locks the directory, reads the journal into the store, and replaces
-// it by one that holds the newest entitlement per account alone.
+// openJournal locks the directory and reads the journal into the store. One that
+// is mostly out of date, or is torn, is replaced by one that holds the newest
+// entitlement per account alone.
 func openJournal(directory string, store *Store) (*journal, error) {
 	if err := os.MkdirAll(directory, 0o700); err != nil {
 		return nil, err
@@ -61,31 +60,71 @@ func openJournal(directory string, store *Store) (*journal, error) {
 		return nil, err
 	}
 	j := &journal{lock: lock, directory: directory, slack: compactSlack}
-	if err := readJournal(filepath.Join(directory, journalName), store); err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	if err := j.compact(store.everything); err != nil {
+	if err := j.read(store); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return j, nil
 }
 
-// append writes whole lines and returns the position to wait for. After a crash
-// they may be torn at the very end: after a failed write there is no next one, as
-// it would be glued to the torn line.
-func (j *journal) append(lines []byte) (position int64, err error) {
+// read reads the journal there is and gets ready to append to it.
+func (j *journal) read(store *Store) error {
+	path := filepath.Join(j.directory, journalName)
+	contents, err := readJournal(path, store)
+	if err != nil {
+		return err
+	}
+	if contents.torn || contents.size == 0 || contents.size-contents.live > contents.live+j.slack {
+		return j.compact(store.everything)
+	}
+	if j.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
+		return err
+	}
+	// The process before may have ended with the last of it not synced.
+	if err := j.file.Sync(); err != nil {
+		return errors.Join(err, j.file.Close())
+	}
+	j.written, j.synced, j.live, j.numbers = contents.size, contents.size, contents.live, contents.numbers
+	return nil
+}
+
+// append writes holdings and returns the position to wait for. After a crash they
+// may be torn at the very end: after a failed write there is no next one, as it
+// would be glued to the torn record.
+func (j *journal) append(all []*holding) (position int64, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.failure != nil {
 		return 0, j.failure
 	}
-	n, err := j.file.Write(lines)
+	var text []byte
+	for _, h := range all {
+		if text, err = j.encode(text, h); err != nil {
+			j.failure = fmt.Errorf("encode journal: %w", err)
+			return 0, j.failure
+		}
+	}
+	n, err := j.file.Write(text)
 	if err != nil {
 		j.failure = fmt.Errorf("write journal: %w", err)
 		return 0, j.failure
 	}
 	j.written += int64(n)
 	return j.written, nil
+}
+
+// encode appends the record of a holding, behind that of its plan if the file has
+// none yet.
+func (j *journal) encode(to []byte, h *holding) ([]byte, error) {
+	number, known := j.numbers[h.plan]
+	if !known {
+		var err error
+		if to, err = appendPlan(to, h.plan); err != nil {
+			return nil, err
+		}
+		number = uint64(len(j.numbers))
+		j.numbers[h.plan] = number
+	}
+	return appendHolding(to, h, number)
 }
 
 // outgrown says whether more of the file is out of date than is worth keeping.
@@ -159,48 +198,80 @@ func lockDirectory(directory string) (*os.File, error) {
 	return file, nil
 }
 
-// readJournal reads the newest entitlement per account into the store. A last line
-// without its line break was torn by a crash before it was acknowledged, and is
+// contents is what a journal was found to hold.
+type contents struct {
+	// size is its length in bytes, live about that of what is newest in it.
+	size, live int64
+	torn       bool
+	numbers    map[*plan]uint64
+}
+
+// readJournal reads the newest entitlement per account into the store. A record at
+// the end that is not whole was torn by a crash before it was acknowledged, and is
 // dropped.
-func readJournal(path string, store *Store) error {
+func readJournal(path string, store *Store) (c contents, err error) {
 	file, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil
+		return c, nil
 	}
 	if err != nil {
-		return err
+		return c, err
 	}
 	defer func() { _ = file.Close() }() // only read
-	reader := bufio.NewReaderSize(file, maxLineBytes)
-	for number := 1; ; number++ {
-		line, err := reader.ReadSlice('\n')
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		var h *holding
-		if err == nil {
-			h, err = store.plans.parse(line)
+	info, err := file.Stat()
+	if err != nil {
+		return c, err
+	}
+	all, from := records{plans: &store.plans}, bufio.NewReaderSize(file, 1<<20)
+	count := int64(1)
+	for ; ; count++ {
+		h, err := all.next(from)
+		if errors.Is(err, io.EOF) || errors.Is(err, errTorn) {
+			c.torn = errors.Is(err, errTorn)
+			break
 		}
 		if err != nil {
-			return fmt.Errorf("%s is damaged in line %d; move it away and start again, and Paystage fills the gateway anew: %w",
-				path, number, err)
+			return c, fmt.Errorf("%s is damaged in record %d; move it away and start again, and Paystage fills the gateway anew: %w",
+				path, count, err)
 		}
 		store.show(h)
 	}
+	c.size, c.numbers = info.Size(), map[*plan]uint64{}
+	c.live = c.size / count * int64(store.Len())
+	for number, p := range all.byID {
+		c.numbers[p] = uint64(number)
+	}
+	return c, nil
 }
 
 // compact writes the newest entitlement of each account into a new file beside the
 // old one and renames it into place, so that a crash leaves one of the two, whole.
-// All that was appended before is safe then.
+// All that was appended before is safe then. Nothing may be appended meanwhile.
 func (j *journal) compact(everything func(yield func(*holding) bool)) error {
 	j.syncing.Lock()
 	defer j.syncing.Unlock()
-	path := filepath.Join(j.directory, journalName)
-	fresh, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	fresh, size, err := j.rewrite(everything)
 	if err != nil {
-		return j.fail(fmt.Errorf("compact journal: %w", err))
+		j.failure = errors.Join(fmt.Errorf("compact journal: %w", err), j.failure)
+		return j.failure
 	}
-	size, err := writeAll(fresh, everything)
+	if j.file != nil {
+		_ = j.file.Close() // what it held is in the new one
+	}
+	j.file, j.from, j.live, j.synced = fresh, j.written, size, j.written
+	return nil
+}
+
+func (j *journal) rewrite(everything func(yield func(*holding) bool)) (fresh *os.File, size int64, err error) {
+	path := filepath.Join(j.directory, journalName)
+	fresh, err = os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, 0, err
+	}
+	j.numbers = map[*plan]uint64{}
+	size, err = j.writeAll(fresh, everything)
 	if err == nil {
 		err = fresh.Sync()
 	}
@@ -211,27 +282,20 @@ func (j *journal) compact(everything func(yield func(*holding) bool)) error {
 		err = syncDirectory(j.directory)
 	}
 	if err != nil {
-		return j.fail(errors.Join(fmt.Errorf("compact journal: %w", err), fresh.Close()))
+		return nil, 0, errors.Join(err, fresh.Close())
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	old := j.file
-	j.file, j.from, j.live, j.synced = fresh, j.written, size, j.written
-	if old != nil {
-		_ = old.Close() // what it held is in the new one
-	}
-	return nil
+	return fresh, size, nil
 }
 
-// writeAll writes entitlements as lines and answers how many bytes they are.
-func writeAll(file io.Writer, everything func(yield func(*holding) bool)) (size int64, err error) {
+// writeAll writes holdings and answers how many bytes they are.
+func (j *journal) writeAll(file io.Writer, everything func(yield func(*holding) bool)) (size int64, err error) {
 	buffered := bufio.NewWriterSize(file, 1<<20)
+	var text []byte
 	for h := range everything {
-		line, err := json.Marshal(h.entitlement())
-		if err != nil {
+		if text, err = j.encode(text[:0], h); err != nil {
 			return 0, err
 		}
-		n, err := buffered.Write(append(line, '\n'))
+		n, err := buffered.Write(text)
 		if err != nil {
 			return 0, err
 		}

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -77,16 +76,13 @@ func (s *Store) Put(e models.Entitlement) (version int64, err error) {
 // returns the version held of each. One account may come several times.
 func (s *Store) PutAll(all []models.Entitlement) (versions []int64, err error) {
 	fresh := make([]*holding, len(all))
-	lines := make([][]byte, len(all))
 	for i, e := range all {
-		if fresh[i], err = s.plans.hold(e); err == nil {
-			lines[i], err = json.Marshal(e)
-		}
-		if err != nil {
+		if err := checkEntitlement(e); err != nil {
 			return nil, fmt.Errorf("put entitlement: %w", err)
 		}
+		fresh[i] = s.plans.hold(e)
 	}
-	newest, position, err := s.write(fresh, lines)
+	newest, position, err := s.write(fresh)
 	if err != nil {
 		return nil, fmt.Errorf("put entitlement: %w", err)
 	}
@@ -150,43 +146,33 @@ func (s *Store) shard(account string) *shard {
 // write appends to the journal what is newer than what is written there. It
 // returns the newest of each account and the position up to which the journal
 // must be synced for that to be safe.
-func (s *Store) write(fresh []*holding, lines [][]byte) (newest []*holding, position int64, err error) {
+func (s *Store) write(fresh []*holding) (newest []*holding, position int64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	newest = make([]*holding, len(fresh))
-	var text []byte
-	written := map[string]*holding{}
+	var taken []*holding
 	for i, h := range fresh {
-		newest[i] = s.written(h.account, written)
+		account := h.account()
+		newest[i] = s.underway[account]
+		if newest[i] == nil {
+			newest[i] = s.holding(account)
+		}
 		if newest[i] == nil || newest[i].version < h.version {
-			newest[i], written[h.account] = h, h
-			text = append(append(text, lines[i]...), '\n')
+			newest[i], s.underway[account] = h, h
+			taken = append(taken, h)
 		}
 	}
-	if len(text) == 0 {
+	if len(taken) == 0 {
 		return newest, s.journal.end(), s.journal.broken()
 	}
-	if position, err = s.journal.append(text); err != nil {
+	// After a failure nothing is taken or shown any more, so what is underway stays.
+	if position, err = s.journal.append(taken); err != nil {
 		return nil, 0, err
-	}
-	for account, h := range written {
-		s.underway[account] = h
 	}
 	if s.journal.outgrown() {
 		err = s.journal.compact(s.everything)
 	}
 	return newest, position, err
-}
-
-// written is the newest that is in the journal of an account, or is about to be.
-func (s *Store) written(account string, now map[string]*holding) *holding {
-	if h := now[account]; h != nil {
-		return h
-	}
-	if h := s.underway[account]; h != nil {
-		return h
-	}
-	return s.holding(account)
 }
 
 // everything calls yield with the newest that is written of each account. The
@@ -213,17 +199,17 @@ func (s *Store) publish(all []*holding) {
 	defer s.mu.Unlock()
 	for _, h := range all {
 		s.show(h)
-		if s.underway[h.account] == h {
-			delete(s.underway, h.account)
+		if s.underway[h.account()] == h {
+			delete(s.underway, h.account())
 		}
 	}
 }
 
 func (s *Store) show(h *holding) {
-	part := s.shard(h.account)
+	part := s.shard(h.account())
 	part.mu.Lock()
 	defer part.mu.Unlock()
-	if held := part.visible[h.account]; held == nil || held.version < h.version {
-		part.visible[h.account] = h
+	if held := part.visible[h.account()]; held == nil || held.version < h.version {
+		part.visible[h.account()] = h
 	}
 }
