@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/paystage/paystage/models"
@@ -64,11 +65,26 @@ const maxPlans = 4096
 
 // plans finds the plan that an entitlement shares with others.
 type plans struct {
-	mu  sync.Mutex
-	all map[string]*plan
+	// last is the one that was found last, and most often is the next as well.
+	last atomic.Pointer[plan]
+	mu   sync.Mutex
+	all  map[string]*plan
 }
 
 func (p *plans) shared(of plan) *plan {
+	if last := p.last.Load(); last != nil && last.equal(of) {
+		return last
+	}
+	found := p.find(of)
+	p.last.Store(found)
+	return found
+}
+
+func (p *plan) equal(other plan) bool {
+	return p.Tier == other.Tier && p.Limits == other.Limits && (p.Models == nil) == (other.Models == nil) && slices.Equal(p.Models, other.Models)
+}
+
+func (p *plans) find(of plan) *plan {
 	key := fmt.Sprint(of.Tier.Number, "\x00", of.Tier.Name, of.Limits, of.Models == nil, "\x00", strings.Join(of.Models, "\x00"))
 	p.mu.Lock()
 	defer p.mu.Unlock()
