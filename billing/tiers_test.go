@@ -141,7 +141,7 @@ func TestEntitlementForIsTheWireFormat(t *testing.T) {
 	}
 	want := `{"account_id":"acct_1","version":7,"tier":{"number":0,"name":"Limited"},` +
 		`"limits":{"llm_rpm":0,"embeddings_rpm":0,"rerank_rpm":0},"models":[],` +
-		`"suspended":true,"changed_at":"2026-10-03T00:00:00Z"}`
+		`"suspended":true,"blocked":false,"changed_at":"2026-10-03T00:00:00Z"}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

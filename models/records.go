@@ -98,11 +98,76 @@ type GatewayState struct {
 	FailedAt       *time.Time
 }
 
-// EntitlementState is the row behind an account's Entitlement.
+// EntitlementState is the row behind an account's Entitlement, with what other
+// tables add to it.
 type EntitlementState struct {
 	AccountID string
 	Version   int64
 	Tier      int
 	Suspended bool
-	ChangedAt time.Time
+	// Blocked and RechargingUntil are as in Entitlement (R8, R55).
+	Blocked         bool
+	RechargingUntil *time.Time
+	ChangedAt       time.Time
+	// WaitingSince is when some gateway began to lack a version; nil when all are
+	// known to hold the newest.
+	WaitingSince *time.Time
+	Keys         []KeyHash
+	Exceptions   []Exception
+}
+
+// AccountKey is an API key of an account as it is kept: without its text.
+type AccountKey struct {
+	ID         string
+	AccountID  string
+	Name       string
+	SecretHash []byte
+	CreatedAt  time.Time
+	RevokedAt  *time.Time
+}
+
+// AccountException is an exception with its history (R15).
+type AccountException struct {
+	ID        string
+	AccountID string
+	Model     string
+	Class     Class
+	Access    Access
+	RPM       *int64
+	Until     *time.Time
+	Reason    string
+	CreatedAt time.Time
+	EndedAt   *time.Time
+}
+
+// GatewayOverview is how one gateway stands as a whole.
+type GatewayOverview struct {
+	Gateway string
+	// SyncedAt is when it was last filled by a full sync; FillingSince and Filled say
+	// how long the one under way has run and how many accounts it has brought.
+	SyncedAt     *time.Time
+	FillingSince *time.Time
+	Filled       int64
+	// Waiting is how many accounts' newest entitlement it lacks, and WaitingSince for
+	// how long the first of them has waited.
+	Waiting      int64
+	WaitingSince *time.Time
+	HeardAt      *time.Time
+	LastError    *string
+	FailedAt     *time.Time
+}
+
+// TierPayment is a payment that counts to an account's tier (R13).
+type TierPayment struct {
+	TransactionID int64
+	// Key is the ledger's, such as purchase/<id>.
+	Key          string
+	Kind         string
+	AmountMicros int64
+	OccurredAt   time.Time
+	// LifetimeMicros is the lifetime spend with it, Tier the tier that this reached,
+	// and Moved whether the tier was another before.
+	LifetimeMicros int64
+	Tier           int
+	Moved          bool
 }
