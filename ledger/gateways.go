@@ -38,6 +38,13 @@ func (l *Ledger) CareForGateway(ctx context.Context, url, holder string, lease t
 		returning lease_holder = $2 as mine, store, filling, filled_up_to::text`, url, holder, lease, maxUnseen)
 }
 
+// LeaveGateway lets another worker look after a gateway at once.
+func (l *Ledger) LeaveGateway(ctx context.Context, url, holder string) error {
+	_, err := l.exec(ctx, "leave gateway", `
+		update gateways set lease_until = clock_timestamp() where url = $1 and lease_holder = $2 and lease_until > clock_timestamp()`, url, holder)
+	return err
+}
+
 // BeginFilling notes that a full sync of a gateway's store has begun.
 func (l *Ledger) BeginFilling(ctx context.Context, url, store string, at time.Time) error {
 	_, err := l.exec(ctx, "begin full sync", `

@@ -88,6 +88,7 @@ func (g *Gateways) Run(ctx context.Context) {
 
 // care looks after one gateway until ctx ends.
 func (g *Gateways) care(ctx context.Context, url string) {
+	defer g.leave(ctx, url)
 	trouble := time.Duration(0)
 	var asked time.Time
 	for ctx.Err() == nil {
@@ -110,6 +111,15 @@ func (g *Gateways) care(ctx context.Context, url string) {
 		}
 		asked = time.Time{}
 		pause(ctx, trouble/2+rand.N(trouble))
+	}
+}
+
+// leave lets another worker look after the gateway without waiting for the lease.
+func (g *Gateways) leave(ctx context.Context, url string) {
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWithin)
+	defer cancel()
+	if err := g.Store.LeaveGateway(limited, url, g.Holder); err != nil {
+		g.Log.Warn("another worker looks after the gateway only when the lease is over", "gateway", url, "error", err)
 	}
 }
 
