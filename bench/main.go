@@ -117,6 +117,10 @@ func measure(ctx context.Context, env stack.Env) ([]result, error) {
 		{"history of a purchase", history},
 		{"a lone purchase", latency},
 		{"purchases and empty workflows", throughput},
+		{"admission", admission},
+		{"a change at both gateways", propagation},
+		{"a million accounts for a new gateway", fullSync},
+		{"10,000 accounts that change at once", billingRun},
 	} {
 		began := time.Now()
 		fmt.Printf("==> %s\n", b.name)

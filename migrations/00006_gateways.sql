@@ -62,19 +62,6 @@ create function entitlement_renew(p_account uuid, p_at timestamptz) returns void
     update entitlements set version = version + 1, changed_at = p_at where account_id = p_account;
     select outbox_put('propagate', p_account::text);
 $$;
-
--- The API keys of an account that a gateway lets in, and its exceptions that have
--- not ended, as they travel.
-create function entitlement_keys(p_account uuid) returns jsonb language sql stable as $$
-    select coalesce(jsonb_agg(jsonb_build_object('id', id, 'sha256', encode(secret_hash, 'hex')) order by id), '[]')
-      from account_keys where account_id = p_account and revoked_at is null;
-$$;
-create function entitlement_exceptions(p_account uuid) returns jsonb language sql stable as $$
-    select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
-               'model', model, 'class', class, 'access', access, 'rpm', rpm,
-               'until', to_char(until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))) order by model, class), '[]')
-      from account_exceptions where account_id = p_account and ended_at is null and (until is null or until > clock_timestamp());
-$$;
 -- +goose StatementEnd
 
 -- What is known of each gateway as a whole: whether it was ever filled, how far a
@@ -194,7 +181,7 @@ begin
 end
 $$;
 -- +goose StatementEnd
-drop function entitlements_everywhere(uuid[], text[]), entitlement_exceptions(uuid), entitlement_keys(uuid), entitlement_renew(uuid, timestamptz);
+drop function entitlements_everywhere(uuid[], text[]), entitlement_renew(uuid, timestamptz);
 drop trigger entitlements_wait on entitlements;
 drop function entitlement_waits();
 drop index entitlements_waiting;
