@@ -307,6 +307,29 @@ func TestGatewayThatLostItsStateIsFilledAgain(t *testing.T) {
 	f.await("it is filled again", func() bool { return fresh.store.Filled() && fresh.store.Len() == 10 })
 }
 
+// A gateway that says it is well, but not by the store that we filled, is filled too:
+// so is one that was out of the configuration and may have missed news.
+func TestGatewayThatWeDidNotFillIsFilled(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.accounts(10)
+	m := f.gateway()
+	stop := f.care(of(m))
+	known := func() bool { return scan(f, `select count(*) from gateways where store is not null and filling is null`) == 1 }
+	f.await("it is filled", known)
+	stop()
+	for _, sql := range []string{`update gateways set store = 'another'`, `update gateways set seen_at = clock_timestamp() - interval '6 minutes'`} {
+		f.exec(sql)
+		m.mu.Lock()
+		m.pushed = nil
+		m.mu.Unlock()
+		stop := f.care(of(m))
+		f.await("it is filled again", func() bool { m.mu.Lock(); defer m.mu.Unlock(); return len(m.pushed) == 10 })
+		f.await("that is known", known)
+		stop()
+	}
+}
+
 // A gateway leaves and another comes, by configuration alone. Nobody waits for the
 // one that has left.
 func TestGatewaysComeAndGo(t *testing.T) {
