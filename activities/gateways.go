@@ -1,20 +1,17 @@
 package activities
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
 	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/gateway"
 	"github.com/paystage/paystage/ledger"
+	"github.com/paystage/paystage/models"
 )
 
 // Gateways pushes entitlements to API gateways.
@@ -22,10 +19,13 @@ type Gateways struct {
 	Client *http.Client
 	Keys   gateway.Keyring
 	Store  *ledger.Ledger
-	// All are the base URLs of the gateways that must hold an entitlement.
-	All  []string
+	// All gives the base URLs of the gateways that must hold an entitlement; it is
+	// asked each time, because gateways come and go.
+	All  func() []string
 	Wake func()
 	Now  func() time.Time
+
+	gates gates
 }
 
 // pushTimeout bounds one push; maxAnswer bounds what is read of the answer.
@@ -51,68 +51,53 @@ type PushInput struct {
 }
 
 // Push brings the account's newest entitlement to one gateway and notes the
-// version that it acknowledged (R22), or why it did not.
+// version that it acknowledged (R22), or why it did not. A gateway that is busy or
+// does not answer is left alone for a while, with its error saying so.
 func (g *Gateways) Push(ctx context.Context, in PushInput) (struct{}, error) {
 	defer heartbeat(ctx)()
-	state, err := g.Store.Entitlement(ctx, in.AccountID)
-	if err != nil {
-		return struct{}{}, err
-	}
 	// Since the push was asked for the gateway may have left the configuration.
-	if !slices.Contains(g.All, in.Gateway) {
+	if !slices.Contains(g.All(), in.Gateway) {
 		return struct{}{}, nil
 	}
-	// Version 0 is what a gateway assumes of an account that it has not heard of.
-	if state.Version == 0 {
-		return struct{}{}, nil
-	}
-	body, err := json.Marshal(billing.EntitlementFor(state))
+	leave, err := g.gates.enter(in.Gateway, g.Now())
 	if err != nil {
-		return struct{}{}, fmt.Errorf("encode entitlement: %w", err)
-	}
-	held, err := g.put(ctx, in, body)
-	if err == nil && (held < state.Version || held > state.Version+maxAhead) {
-		err = fmt.Errorf("push entitlement: gateway holds version %d after a push of %d", held, state.Version)
-	}
-	if err != nil {
-		return struct{}{}, errors.Join(err, g.Store.NotePushFailure(ctx, in.AccountID, in.Gateway, err.Error(), g.Now()))
-	}
-	if err := g.Store.AcknowledgeEntitlement(ctx, in.AccountID, in.Gateway, held, g.All, g.Now()); err != nil {
 		return struct{}{}, err
+	}
+	err = g.push(ctx, in)
+	leave(err == nil, g.Now())
+	if err != nil {
+		return struct{}{}, againLater(ctx, err)
 	}
 	g.Wake()
 	return struct{}{}, nil
 }
 
-// put sends the entitlement and answers the version that the gateway now holds.
-func (g *Gateways) put(ctx context.Context, in PushInput, body []byte) (int64, error) {
-	target, err := url.JoinPath(in.Gateway, "entitlements", in.AccountID)
+// push sends the entitlement and notes what came of it.
+func (g *Gateways) push(ctx context.Context, in PushInput) error {
+	state, err := g.Store.Entitlement(ctx, in.AccountID)
 	if err != nil {
-		return 0, fmt.Errorf("push entitlement: gateway address: %w", err)
+		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, target, bytes.NewReader(body))
+	// Version 0 is what a gateway assumes of an account that it has not heard of.
+	if state.Version == 0 {
+		return nil
+	}
+	held, err := g.put(ctx, in, billing.EntitlementFor(state))
+	if err == nil && (held < state.Version || held > state.Version+maxAhead) {
+		err = fmt.Errorf("push entitlement: gateway holds version %d after a push of %d", held, state.Version)
+	}
 	if err != nil {
+		return errors.Join(err, g.Store.NotePushFailure(ctx, in.AccountID, in.Gateway, err.Error(), g.Now()))
+	}
+	return g.Store.AcknowledgeEntitlement(ctx, in.AccountID, in.Gateway, held, g.All(), g.Now())
+}
+
+// put sends an entitlement and answers the version that the gateway now holds.
+func (g *Gateways) put(ctx context.Context, in PushInput, e models.Entitlement) (int64, error) {
+	var held gateway.Held
+	call := signedCall{client: g.Client, keys: g.Keys, now: g.Now, gateway: in.Gateway, maxAnswer: maxAnswer}
+	if err := call.do(ctx, http.MethodPut, []string{"entitlements", in.AccountID}, e, &held); err != nil {
 		return 0, fmt.Errorf("push entitlement: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	g.Keys.Sign(req, body, g.Now())
-	res, err := g.Client.Do(req)
-	if err != nil {
-		return 0, fmt.Errorf("push entitlement: %w", err)
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err != nil {
-		return 0, fmt.Errorf("push entitlement: read answer: %w", err)
-	}
-	if res.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("push entitlement: gateway answered %s", res.Status)
-	}
-	var held struct {
-		Version int64 `json:"version"`
-	}
-	if err := json.Unmarshal(answer, &held); err != nil {
-		return 0, fmt.Errorf("push entitlement: gateway's answer names no version: %w", err)
 	}
 	return held.Version, nil
 }

@@ -16,8 +16,8 @@ import (
 // and the second time it finds its own effect.
 type Ledger struct {
 	Store *ledger.Ledger
-	// Gateways are the base URLs of the gateways that must hold an entitlement.
-	Gateways []string
+	// Gateways gives the base URLs of the gateways that must hold an entitlement.
+	Gateways func() []string
 	// Wake tells the relay of this process that the outbox has news.
 	Wake func()
 	Now  func() time.Time
@@ -180,7 +180,7 @@ type TierSettled struct {
 
 // SettleTier completes the purchase if every gateway holds what it brought about.
 func (l *Ledger) SettleTier(ctx context.Context, in PurchaseRef) (TierSettled, error) {
-	complete, err := l.Store.SettleTier(ctx, in.PurchaseID, l.Gateways, l.Now())
+	complete, err := l.Store.SettleTier(ctx, in.PurchaseID, l.Gateways(), l.Now())
 	return TierSettled{Complete: complete}, err
 }
 
@@ -214,13 +214,13 @@ type Lagging struct {
 // entitlement yet.
 func (l *Ledger) LaggingGateways(ctx context.Context, in LaggingInput) (Lagging, error) {
 	if in.All {
-		return Lagging{Gateways: l.Gateways}, nil
+		return Lagging{Gateways: l.Gateways()}, nil
 	}
 	entitlement, err := l.Store.Entitlement(ctx, in.AccountID)
 	if err != nil {
 		return Lagging{}, err
 	}
-	states, err := l.Store.GatewayStates(ctx, in.AccountID, l.Gateways)
+	states, err := l.Store.GatewayStates(ctx, in.AccountID, l.Gateways())
 	if err != nil {
 		return Lagging{}, err
 	}

@@ -34,7 +34,7 @@ func TestPurchaseStepsInTheDatabase(t *testing.T) {
 	settled, err := run(t, books.SettleTier, ref)
 	done(t, err)
 	same(t, "complete before the gateway", settled.Complete, false)
-	done(t, w.AcknowledgeEntitlement(t.Context(), w.account.ID, "http://gateway-1", 1, books.Gateways, noon))
+	done(t, w.AcknowledgeEntitlement(t.Context(), w.account.ID, "http://gateway-1", 1, books.Gateways(), noon))
 	settled, err = run(t, books.SettleTier, ref)
 	done(t, err)
 	same(t, "complete after it", settled.Complete, true)
@@ -44,9 +44,9 @@ func TestPurchaseStepsInTheDatabase(t *testing.T) {
 	same(t, "status", order.Status, models.PurchaseCompleted)
 	same(t, "payment", order.PaymentIntentID, "pi_1")
 
-	w.credits(t, books.Gateways...) // tier 2
+	w.credits(t, books.Gateways()...) // tier 2
 	w.wakes.Store(0)
-	w.credits(t, books.Gateways...)
+	w.credits(t, books.Gateways()...)
 	same(t, "wakes when no tier changed", w.wakes.Load(), 1) // the approval's
 }
 
@@ -194,9 +194,9 @@ func TestLaggingGateways(t *testing.T) {
 		return out.Gateways
 	}
 	same(t, "of an account without an entitlement", len(lagging(false)), 0)
-	w.credits(t, books.Gateways...)
+	w.credits(t, books.Gateways()...)
 	same(t, "before any push", len(lagging(false)), 3)
-	done(t, w.AcknowledgeEntitlement(t.Context(), w.account.ID, "http://b", 1, books.Gateways, noon))
+	done(t, w.AcknowledgeEntitlement(t.Context(), w.account.ID, "http://b", 1, books.Gateways(), noon))
 	done(t, w.NotePushFailure(t.Context(), w.account.ID, "http://a", "down", noon))
 	if got := lagging(false); len(got) != 2 || got[0] != "http://a" || got[1] != "http://c" {
 		t.Errorf("got %v", got)

@@ -55,7 +55,7 @@ func (w *world) pays(t *testing.T, customer, method string) {
 func (w *world) wake() { w.wakes.Add(1) }
 
 func (w *world) books(gateways ...string) *activities.Ledger {
-	return &activities.Ledger{Store: w.Ledger, Gateways: gateways, Wake: w.wake, Now: now}
+	return &activities.Ledger{Store: w.Ledger, Gateways: only(gateways...), Wake: w.wake, Now: now}
 }
 
 // buys makes a purchase of $25.00.

@@ -115,7 +115,7 @@ func (s *Server) tierOf(ctx context.Context, balance models.Balance) (Tier, mode
 }
 
 func (s *Server) gatewayStates(ctx context.Context, entitlement models.EntitlementState) ([]GatewayState, error) {
-	states, err := s.Store.GatewayStates(ctx, entitlement.AccountID, s.Gateways)
+	states, err := s.Store.GatewayStates(ctx, entitlement.AccountID, s.Gateways())
 	if err != nil {
 		return nil, err
 	}

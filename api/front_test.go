@@ -120,7 +120,7 @@ func (f *front) serve() {
 	f.server = api.New(ctx, api.Options{
 		Store: f.store, Temporal: f.temporal, Queues: workflows.DefaultQueues(),
 		Stripe:         client,
-		WebhookSecrets: []string{webhookSecret, olderSecret}, Gateways: []string{gatewayA, gatewayB},
+		WebhookSecrets: []string{webhookSecret, olderSecret}, Gateways: func() []string { return []string{gatewayA, gatewayB} },
 		MaxPurchaseCents: f.maxCents, Now: f.clock.now,
 		Log: slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})

@@ -11,7 +11,7 @@ import (
 
 func (s *Server) metrics() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), vitals{s})
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), vitals{s}, gatewayVitals{s})
 	return registry
 }
 
@@ -55,5 +55,53 @@ func (v vitals) Collect(out chan<- prometheus.Metric) {
 			continue
 		}
 		out <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, float64(g.value(counts)))
+	}
+}
+
+// gatewayVitals answers how each gateway stands, from the database as well.
+type gatewayVitals struct{ server *Server }
+
+// gatewayGauges says what each metric is, one value a gateway.
+var gatewayGauges = []struct {
+	desc  *prometheus.Desc
+	value func(Gateway) float64
+}{
+	{gatewayGauge("waiting_accounts", "Accounts whose newest entitlement the gateway lacks."), func(g Gateway) float64 { return float64(g.Waiting) }},
+	{gatewayGauge("lag_seconds", "For how long the first of them has waited."), func(g Gateway) float64 { return g.Lag }},
+	{gatewayGauge("failing", "1 if the gateway does not answer as it should."), func(g Gateway) float64 { return asNumber(g.State == gatewayFailing) }},
+	{gatewayGauge("filling", "1 while a full sync of the gateway is under way."), func(g Gateway) float64 { return asNumber(g.State == gatewayFilling) }},
+}
+
+func gatewayGauge(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("paystage_gateway_"+name, help, []string{"gateway"}, nil)
+}
+
+func asNumber(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// Describe names the metrics.
+func (gatewayVitals) Describe(out chan<- *prometheus.Desc) {
+	for _, g := range gatewayGauges {
+		out <- g.desc
+	}
+}
+
+// Collect reads them.
+func (v gatewayVitals) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	all, err := v.server.gateways(ctx)
+	for _, gauge := range gatewayGauges {
+		if err != nil {
+			out <- prometheus.NewInvalidMetric(gauge.desc, err)
+			continue
+		}
+		for _, g := range all {
+			out <- prometheus.MustNewConstMetric(gauge.desc, prometheus.GaugeValue, gauge.value(g), g.Gateway)
+		}
 	}
 }

@@ -35,8 +35,8 @@ type Options struct {
 	Stripe   *client.API
 	// WebhookSecrets verify Stripe's events; any of them does, for rotation (F48).
 	WebhookSecrets []string
-	// Gateways are the base URLs of the gateways that must hold an entitlement.
-	Gateways []string
+	// Gateways gives the base URLs of the gateways that must hold an entitlement.
+	Gateways func() []string
 	// MaxPurchaseCents is the most for one purchase (R2).
 	MaxPurchaseCents int64
 	Now              func() time.Time
@@ -83,6 +83,9 @@ func New(ctx context.Context, o Options) *Server {
 	s.asOfRoutes(routes)
 	s.supportRoutes(routes)
 	s.keyRoutes(routes)
+	s.apiKeyRoutes(routes)
+	s.exceptionRoutes(routes)
+	s.gatewayRoutes(routes)
 	s.webhookRoutes(routes)
 	s.plainRoutes(mux)
 	s.handler = s.logged(mux)

@@ -120,9 +120,13 @@ func measure(ctx context.Context, env stack.Env) ([]result, error) {
 		{"history of a purchase", history},
 		{"a lone purchase", latency},
 		{"purchases and empty workflows", throughput},
-		{"admission", admission},
+		{"admission read from the database", admissionRead},
+		{"admission at the gateway", admission},
 		{"usage through HTTP", usage},
 		{"growth of stored usage", growth},
+		{"a change at both gateways", propagation},
+		{"a million accounts for a new gateway", fullSync},
+		{"10,000 accounts that change at once", billingRun},
 	} {
 		if !chosen(b.name, os.Args[1:]) {
 			continue

@@ -60,6 +60,16 @@ func (s *shop) call(ctx context.Context, method, path string, body, out any) err
 // customer opens an account with a card and buys it to the highest tier, so that
 // what it buys from then on changes no tier.
 func (s *shop) customer(ctx context.Context) (string, error) {
+	account, err := s.newcomer(ctx)
+	if err != nil {
+		return "", err
+	}
+	_, err = s.buy(ctx, account, 100_000)
+	return account, err
+}
+
+// newcomer opens an account with a card.
+func (s *shop) newcomer(ctx context.Context) (string, error) {
 	var account api.Account
 	err := s.call(ctx, http.MethodPost, "/v1/accounts",
 		map[string]string{"email": "bench@example.com", "name": "Bench", "territory": "US"}, &account)
@@ -73,10 +83,6 @@ func (s *shop) customer(ctx context.Context) (string, error) {
 			"line1": "1 Main St", "city": "Springfield", "state": "IL", "postal_code": "62701", "country": "US",
 		},
 	}, &card)
-	if err != nil {
-		return "", err
-	}
-	_, err = s.buy(ctx, account.ID, 100_000)
 	return account.ID, err
 }
 

@@ -299,9 +299,9 @@ const (
 	maxAdmissionMillis  = 2
 )
 
-// admission reads whether accounts may spend, a thousand times a second, and
+// admissionRead reads whether accounts may spend, a thousand times a second, and
 // answers how long that takes at the 99th percentile.
-func admission(ctx context.Context, env stack.Env) ([]result, error) {
+func admissionRead(ctx context.Context, env stack.Env) ([]result, error) {
 	store, err := ledger.Open(ctx, env[stack.DatabaseURL], clients)
 	if err != nil {
 		return nil, err

@@ -83,7 +83,9 @@ func EntitlementFor(state models.EntitlementState) models.Entitlement {
 		Limits:    RateLimitsFor(state.Tier),
 		Models:    ModelsFor(state.Tier),
 		Suspended: state.Suspended,
-		Blocked:   state.Blocked,
+
+		Blocked: state.Blocked, RechargingUntil: state.RechargingUntil,
+		Keys: state.Keys, Exceptions: state.Exceptions,
 		ChangedAt: state.ChangedAt.UTC(),
 	}
 }

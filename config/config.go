@@ -22,10 +22,13 @@ import (
 
 // Common is what worker and front door both need.
 type Common struct {
-	DatabaseURL     string   `env:"DATABASE_URL,required,notEmpty"`
-	StripeSecretKey string   `env:"STRIPE_SECRET_KEY,required,notEmpty"`
-	StripeAPIBase   string   `env:"STRIPE_API_BASE"` // empty is Stripe's own
-	GatewayURLs     []string `env:"PAYSTAGE_GATEWAY_URLS,required,notEmpty"`
+	DatabaseURL     string `env:"DATABASE_URL,required,notEmpty"`
+	StripeSecretKey string `env:"STRIPE_SECRET_KEY,required,notEmpty"`
+	StripeAPIBase   string `env:"STRIPE_API_BASE"` // empty is Stripe's own
+	// The gateways that must hold an entitlement: GatewayURLs themselves, or a file
+	// that names one a line and is read again when it changes.
+	GatewayURLs  []string `env:"PAYSTAGE_GATEWAY_URLS"`
+	GatewaysFile string   `env:"PAYSTAGE_GATEWAYS_FILE"`
 	// URL is the front door's address as customers and Stripe reach it.
 	URL string `env:"PAYSTAGE_URL,required,notEmpty"`
 }
@@ -124,6 +127,13 @@ func together(errs ...error) error {
 func (c *Common) check() error {
 	c.URL = strings.TrimSuffix(c.URL, "/")
 	errs := []error{checkBase("PAYSTAGE_URL", c.URL), checkBase("STRIPE_API_BASE", c.StripeAPIBase)}
+	if (len(c.GatewayURLs) == 0) == (c.GatewaysFile == "") {
+		errs = append(errs, errors.New("set one of PAYSTAGE_GATEWAY_URLS (the gateways) and PAYSTAGE_GATEWAYS_FILE (a file that names them)"))
+	}
+	if c.GatewaysFile != "" {
+		_, err := c.Gateways()
+		errs = append(errs, err)
+	}
 	for i, gateway := range c.GatewayURLs {
 		c.GatewayURLs[i] = strings.TrimSuffix(strings.TrimSpace(gateway), "/")
 		if c.GatewayURLs[i] == "" {

@@ -18,7 +18,7 @@ import (
 var variables = []string{
 	"DATABASE_URL", "STRIPE_SECRET_KEY", "STRIPE_API_BASE", "PAYSTAGE_GATEWAY_URLS", "PAYSTAGE_URL", "PAYSTAGE_GATEWAY_SIGNING_KEYS",
 	"MAIL_DIR", "SMTP_URL", "MAIL_FROM", "PAYSTAGE_RETURN_URL", "WORKER_LISTEN", "STRIPE_WEBHOOK_SECRET", "PAYSTAGE_LISTEN",
-	"PAYSTAGE_MAX_PURCHASE_CENTS",
+	"PAYSTAGE_MAX_PURCHASE_CENTS", "PAYSTAGE_GATEWAYS_FILE",
 }
 
 // needed are those without a default, for both programs.
@@ -158,6 +158,8 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		"NoHost":                  {"worker", map[string]string{"PAYSTAGE_URL": "http://"}, []string{"PAYSTAGE_URL"}},
 		"NoPortToListenOn":        {"serve", map[string]string{"PAYSTAGE_URL": "https://pay.example"}, []string{"PAYSTAGE_LISTEN"}},
 		"GatewayLeftOut":          {"worker", map[string]string{"PAYSTAGE_GATEWAY_URLS": "http://a,,http://b"}, []string{"PAYSTAGE_GATEWAY_URLS"}},
+		"BothGateways":            {"worker", map[string]string{"PAYSTAGE_GATEWAYS_FILE": "gateways"}, []string{"PAYSTAGE_GATEWAY_URLS", "PAYSTAGE_GATEWAYS_FILE"}},
+		"NoGatewaysFile":          {"serve", map[string]string{"PAYSTAGE_GATEWAY_URLS": unset, "PAYSTAGE_GATEWAYS_FILE": "/nowhere"}, []string{"PAYSTAGE_GATEWAYS_FILE"}},
 		"NoMail":                  {"worker", map[string]string{"MAIL_DIR": unset}, []string{"MAIL_DIR", "SMTP_URL"}},
 		"BothMails":               {"worker", map[string]string{"SMTP_URL": "smtp://mail"}, []string{"MAIL_DIR", "SMTP_URL"}},
 		"F15/EmptyWebhookSecret":  {"serve", map[string]string{"STRIPE_WEBHOOK_SECRET": "secret-of-ours,"}, []string{"STRIPE_WEBHOOK_SECRET"}},

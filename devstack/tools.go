@@ -11,7 +11,7 @@ import (
 func newTools() *cobra.Command {
 	return &cobra.Command{
 		Use:   "tools",
-		Short: "Get what the tests and linters need: the pinned linters, a C compiler for the race detector, a browser",
+		Short: "Get what the tests and linters need: the pinned linters, a C compiler for the race detector, a browser, Redis",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := findPlaces()
@@ -27,6 +27,9 @@ func newTools() *cobra.Command {
 				return err
 			}
 			if err := stack.InstallBrowser(cmd.Context(), progress); err != nil {
+				return err
+			}
+			if err := stack.InstallRedis(cmd.Context(), progress); err != nil {
 				return err
 			}
 			return stack.InstallTools(cmd.Context(), p.root, dir, progress)

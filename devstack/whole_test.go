@@ -60,6 +60,7 @@ func TestWholeStack(t *testing.T) {
 			t.Errorf("the stack did not stay up:\n%s", out.String())
 		}
 	})
+	t.Run("APurchaseOpensAModelAtTheGateways", func(t *testing.T) { purchaseOpensAModel(t, s.Env) })
 	t.Run("ASecondUpIsRefused", func(t *testing.T) {
 		_, err := stack.Up(t.Context(), p.stackConfig(upCommand, nil))
 		if held := (*stack.HeldError)(nil); !errors.As(err, &held) {

@@ -20,15 +20,34 @@ type server struct {
 	store *gateway.Store
 	keys  gateway.Keyring
 	log   *strings.Builder
+	// directory is the store's, now the gateway's clock.
+	directory string
+	now       time.Time
 }
 
 func newServer(t *testing.T) *server {
 	t.Helper()
-	s := &server{store: open(t, t.TempDir()), keys: ring(t, newKey), log: &strings.Builder{}}
-	log := slog.New(slog.NewTextHandler(s.log, nil))
-	s.Server = httptest.NewServer(gateway.NewHandler(s.store, s.keys, func() time.Time { return noon }, log))
-	t.Cleanup(s.Close)
+	s := &server{keys: ring(t, newKey), log: &strings.Builder{}, directory: t.TempDir(), now: noon}
+	s.serve(t)
 	return s
+}
+
+func (s *server) serve(t *testing.T) {
+	t.Helper()
+	s.store = open(t, s.directory)
+	log := slog.New(slog.NewTextHandler(s.log, nil))
+	s.Server = httptest.NewServer(gateway.NewHandler(s.store, s.keys, func() time.Time { return s.now }, log))
+	t.Cleanup(s.Close)
+}
+
+// reopen restarts the gateway.
+func (s *server) reopen(t *testing.T) {
+	t.Helper()
+	s.Close()
+	if err := s.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.serve(t)
 }
 
 // send sends a request signed at the given time and returns what came back.

@@ -2,85 +2,134 @@ package gateway
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"syscall"
-
-	"github.com/paystage/paystage/models"
 )
 
 const (
-	journalName = "entitlements.jsonl"
+	journalName = "entitlements.journal"
 	lockName    = "lock"
-	// maxLineBytes bounds a line of the journal. A body is at most 64 KiB, and
-	// escaping makes at most six bytes of one.
-	maxLineBytes = 6*maxBodyBytes + 1024
 )
 
 var errClosed = errors.New("the store is closed")
 
-// journal is an append-only file of JSON lines, one entitlement each. Writers
+// journal is an append-only file of records, of which record.go tells. Writers
 // append under mu and then wait for a sync; whoever gets syncing first syncs for
 // all that were written by then, so many writers share one sync.
+//
+// Positions count all bytes that were ever appended, so that they keep growing
+// when the file is replaced by a shorter one.
 type journal struct {
-	lock *os.File
+	lock      *os.File
+	directory string
 
 	mu      sync.Mutex
 	file    *os.File
 	written int64 // bytes appended
 	failure error // of the first write or sync that failed, or errClosed
+	// numbers are those of the plans in the file.
+	numbers map[*plan]uint64
 
 	syncing sync.Mutex
 	synced  int64 // bytes on disk; guarded by syncing
+
+	// from is the position at which the file was compacted last, and live what it
+	// held then, in bytes; slack is how much may be appended beyond that.
+	from, live, slack int64
 }
 
-// openJournal locks the directory, reads the journal, and replaces it by one
-// that holds the newest entitlement per account alone.
-func openJournal(directory string) (*journal, map[string]models.Entitlement, error) {
+// compactSlack is how many bytes beyond what was live at the last compaction the
+// journal grows by before the next: so its size stays below twice what is live
+// and a little.
+const compactSlack = 64 << 20
+
+// openJournal locks the directory and reads the journal into the store. One that
+// is mostly out of date, or is torn, is replaced by one that holds the newest
+// entitlement per account alone.
+func openJournal(directory string, store *Store) (*journal, error) {
 	if err := os.MkdirAll(directory, 0o700); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	lock, err := lockDirectory(directory)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	entitlements, err := readJournal(filepath.Join(directory, journalName))
-	if err != nil {
-		return nil, nil, errors.Join(err, lock.Close())
+	j := &journal{lock: lock, directory: directory, slack: compactSlack}
+	if err := j.read(store); err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
-	file, size, err := compactJournal(directory, entitlements)
-	if err != nil {
-		return nil, nil, errors.Join(err, lock.Close())
-	}
-	return &journal{lock: lock, file: file, written: size, synced: size}, entitlements, nil
+	return j, nil
 }
 
-// append writes one line and returns the position to wait for. A line is whole
-// or, after a crash, torn at the very end: after a failed write there is no next
-// one, as it would be glued to the torn line.
-func (j *journal) append(e models.Entitlement) (position int64, err error) {
-	line, err := json.Marshal(e)
+// read reads the journal there is and gets ready to append to it.
+func (j *journal) read(store *Store) error {
+	path := filepath.Join(j.directory, journalName)
+	contents, err := readJournal(path, store)
 	if err != nil {
-		return 0, fmt.Errorf("encode: %w", err)
+		return err
 	}
+	if contents.torn || contents.size == 0 || contents.size-contents.live > contents.live+j.slack {
+		return j.compact(store.everything)
+	}
+	if j.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
+		return err
+	}
+	// The process before may have ended with the last of it not synced.
+	if err := j.file.Sync(); err != nil {
+		return errors.Join(err, j.file.Close())
+	}
+	j.written, j.synced, j.live, j.numbers = contents.size, contents.size, contents.live, contents.numbers
+	return nil
+}
+
+// append writes holdings and returns the position to wait for. After a crash they
+// may be torn at the very end: after a failed write there is no next one, as it
+// would be glued to the torn record.
+func (j *journal) append(all []*holding) (position int64, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.failure != nil {
 		return 0, j.failure
 	}
-	n, err := j.file.Write(append(line, '\n'))
+	var text []byte
+	for _, h := range all {
+		if text, err = j.encode(text, h); err != nil {
+			j.failure = fmt.Errorf("encode journal: %w", err)
+			return 0, j.failure
+		}
+	}
+	n, err := j.file.Write(text)
 	if err != nil {
 		j.failure = fmt.Errorf("write journal: %w", err)
 		return 0, j.failure
 	}
 	j.written += int64(n)
 	return j.written, nil
+}
+
+// encode appends the record of a holding, behind that of its plan if the file has
+// none yet.
+func (j *journal) encode(to []byte, h *holding) ([]byte, error) {
+	number, known := j.numbers[h.plan]
+	if !known {
+		var err error
+		if to, err = appendPlan(to, h.plan); err != nil {
+			return nil, err
+		}
+		number = uint64(len(j.numbers))
+		j.numbers[h.plan] = number
+	}
+	return appendHolding(to, h, number)
+}
+
+// outgrown says whether more of the file is out of date than is worth keeping.
+func (j *journal) outgrown() bool {
+	return j.end()-j.from > j.live+j.slack
 }
 
 // waitSynced returns once everything before position is on disk. A failed sync
@@ -149,50 +198,80 @@ func lockDirectory(directory string) (*os.File, error) {
 	return file, nil
 }
 
-// readJournal returns the newest entitlement per account. A last line without
-// its line break was torn by a crash before it was acknowledged, and is dropped.
-func readJournal(path string) (map[string]models.Entitlement, error) {
-	entitlements := map[string]models.Entitlement{}
-	file, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return entitlements, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }() // only read
-	reader := bufio.NewReaderSize(file, maxLineBytes)
-	for number := 1; ; number++ {
-		line, err := reader.ReadSlice('\n')
-		if errors.Is(err, io.EOF) {
-			return entitlements, nil
-		}
-		var e models.Entitlement
-		if err == nil {
-			err = json.Unmarshal(line, &e)
-		}
-		if err == nil {
-			err = checkEntitlement(e)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s is damaged in line %d; move it away and have the entitlements pushed again: %w",
-				path, number, err)
-		}
-		if e.Version > entitlements[e.AccountID].Version {
-			entitlements[e.AccountID] = e
-		}
-	}
+// contents is what a journal was found to hold.
+type contents struct {
+	// size is its length in bytes, live about that of what is newest in it.
+	size, live int64
+	torn       bool
+	numbers    map[*plan]uint64
 }
 
-// compactJournal writes a new journal beside the old one and renames it into
-// place, so that a crash leaves one of the two, whole.
-func compactJournal(directory string, entitlements map[string]models.Entitlement) (*os.File, int64, error) {
-	path := filepath.Join(directory, journalName)
-	fresh, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+// readJournal reads the newest entitlement per account into the store. A record at
+// the end that is not whole was torn by a crash before it was acknowledged, and is
+// dropped.
+func readJournal(path string, store *Store) (c contents, err error) {
+	file, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return c, err
+	}
+	defer func() { _ = file.Close() }() // only read
+	info, err := file.Stat()
+	if err != nil {
+		return c, err
+	}
+	all, from := records{plans: &store.plans}, bufio.NewReaderSize(file, 1<<20)
+	count := int64(1)
+	for ; ; count++ {
+		h, err := all.next(from)
+		if errors.Is(err, io.EOF) || errors.Is(err, errTorn) {
+			c.torn = errors.Is(err, errTorn)
+			break
+		}
+		if err != nil {
+			return c, fmt.Errorf("%s is damaged in record %d; move it away and start again, and Paystage fills the gateway anew: %w",
+				path, count, err)
+		}
+		store.show(h)
+	}
+	c.size, c.numbers = info.Size(), map[*plan]uint64{}
+	c.live = c.size / count * int64(store.Len())
+	for number, p := range all.byID {
+		c.numbers[p] = uint64(number)
+	}
+	return c, nil
+}
+
+// compact writes the newest entitlement of each account into a new file beside the
+// old one and renames it into place, so that a crash leaves one of the two, whole.
+// All that was appended before is safe then. Nothing may be appended meanwhile.
+func (j *journal) compact(everything func(yield func(*holding) bool)) error {
+	j.syncing.Lock()
+	defer j.syncing.Unlock()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	fresh, size, err := j.rewrite(everything)
+	if err != nil {
+		j.failure = errors.Join(fmt.Errorf("compact journal: %w", err), j.failure)
+		return j.failure
+	}
+	if j.file != nil {
+		_ = j.file.Close() // what it held is in the new one
+	}
+	j.file, j.from, j.live, j.synced = fresh, j.written, size, j.written
+	return nil
+}
+
+func (j *journal) rewrite(everything func(yield func(*holding) bool)) (fresh *os.File, size int64, err error) {
+	path := filepath.Join(j.directory, journalName)
+	fresh, err = os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, 0, err
 	}
-	size, err := writeAll(fresh, entitlements)
+	j.numbers = map[*plan]uint64{}
+	size, err = j.writeAll(fresh, everything)
 	if err == nil {
 		err = fresh.Sync()
 	}
@@ -200,28 +279,23 @@ func compactJournal(directory string, entitlements map[string]models.Entitlement
 		err = os.Rename(fresh.Name(), path)
 	}
 	if err == nil {
-		err = syncDirectory(directory)
+		err = syncDirectory(j.directory)
 	}
 	if err != nil {
-		return nil, 0, errors.Join(fmt.Errorf("compact journal: %w", err), fresh.Close())
+		return nil, 0, errors.Join(err, fresh.Close())
 	}
 	return fresh, size, nil
 }
 
-// writeAll writes the entitlements as lines, in the order of their accounts.
-func writeAll(file io.Writer, entitlements map[string]models.Entitlement) (size int64, err error) {
-	accounts := make([]string, 0, len(entitlements))
-	for account := range entitlements {
-		accounts = append(accounts, account)
-	}
-	slices.Sort(accounts)
-	buffered := bufio.NewWriter(file)
-	for _, account := range accounts {
-		line, err := json.Marshal(entitlements[account])
-		if err != nil {
+// writeAll writes holdings and answers how many bytes they are.
+func (j *journal) writeAll(file io.Writer, everything func(yield func(*holding) bool)) (size int64, err error) {
+	buffered := bufio.NewWriterSize(file, 1<<20)
+	var text []byte
+	for h := range everything {
+		if text, err = j.encode(text[:0], h); err != nil {
 			return 0, err
 		}
-		n, err := buffered.Write(append(line, '\n'))
+		n, err := buffered.Write(text)
 		if err != nil {
 			return 0, err
 		}

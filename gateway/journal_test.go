@@ -3,6 +3,8 @@ package gateway
 import (
 	"errors"
 	"os"
+	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/paystage/paystage/models"
@@ -67,6 +69,50 @@ func TestStoreStopsAfterAFailedSync(t *testing.T) {
 		t.Error("shows what is not on disk")
 	}
 	if err := errors.Join(reader.Close(), writer.Close(), store.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// The journal's size is bounded by what is live, however often it changes; and what
+// is being written while it is compacted is in the new one.
+func TestJournalIsCompactedWhileItRuns(t *testing.T) {
+	directory := t.TempDir()
+	store, err := Open(directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.journal.slack = 10_000
+	var writers sync.WaitGroup
+	const accounts, versions = 4, 500
+	for account := range accounts {
+		writers.Go(func() {
+			for version := range int64(versions) {
+				e := models.Entitlement{AccountID: string(rune('a' + account)), Version: version + 1}
+				if held, err := store.Put(e); err != nil || held != version+1 {
+					t.Errorf("holds %d, %v", held, err)
+					return
+				}
+			}
+		})
+	}
+	writers.Wait()
+	info, err := os.Stat(filepath.Join(directory, journalName))
+	if err != nil || info.Size() > 15_000 {
+		t.Errorf("the journal has %d bytes, %v", info.Size(), err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for account := range accounts {
+		if e, _ := again.Get(string(rune('a' + account))); e.Version != versions {
+			t.Errorf("holds %d after a restart", e.Version)
+		}
+	}
+	if err := again.Close(); err != nil {
 		t.Error(err)
 	}
 }

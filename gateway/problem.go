@@ -14,6 +14,8 @@ const (
 	CodeBodyTooLarge       = "body_too_large"
 	CodeBodyUnreadable     = "body_unreadable"
 	CodeStoreFailed        = "store_failed"
+	CodeAnotherStore       = "another_store"
+	CodeNotFilled          = "not_filled"
 )
 
 // problem is an RFC 9457 problem with a stable code.

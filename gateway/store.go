@@ -1,27 +1,42 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
-	"slices"
+	"hash/maphash"
 	"sync"
 
 	"github.com/paystage/paystage/models"
 )
 
+// shardCount is how many parts the readers' side of a store has, so that readers
+// on many cores seldom meet.
+const shardCount = 256
+
 // Store holds the newest entitlement of every account, in memory for reading and
 // in a journal on disk for keeping. It is safe for concurrent use. One process at
 // a time may have a directory open.
 type Store struct {
-	journal *journal
+	directory string
+	journal   *journal
+	plans     plans
 
-	// visible maps an account id to a models.Entitlement that is on disk. Its
-	// readers take no lock that a writer holds.
-	visible sync.Map
+	// shards hold what is on disk. Their locks are held for a look at a map and
+	// never while something is written to disk, so no reader waits for that.
+	seed   maphash.Seed
+	shards [shardCount]shard
 
-	// mu orders the writers. written is the newest entitlement per account that
-	// is in the journal, if perhaps not yet synced.
-	mu      sync.Mutex
-	written map[string]models.Entitlement
+	// mu orders the writers. underway is the newest holding per account that is in
+	// the journal and perhaps not yet synced, and so not yet shown.
+	mu       sync.Mutex
+	underway map[string]*holding
+
+	sync syncState
+}
+
+type shard struct {
+	mu      sync.RWMutex
+	visible map[string]*holding
 }
 
 // Open opens the store kept in a directory, creating it if needed, and compacts
@@ -29,13 +44,17 @@ type Store struct {
 // journal is damaged anywhere but at its torn end: what was acknowledged would be
 // lost, and the gateway might go back to an older version (I10).
 func Open(directory string) (*Store, error) {
-	journal, entitlements, err := openJournal(directory)
+	s := &Store{directory: directory, seed: maphash.MakeSeed(), underway: map[string]*holding{}}
+	for i := range s.shards {
+		s.shards[i].visible = map[string]*holding{}
+	}
+	journal, err := openJournal(directory, s)
 	if err != nil {
 		return nil, fmt.Errorf("open entitlement store: %w", err)
 	}
-	s := &Store{journal: journal, written: entitlements}
-	for account, e := range entitlements {
-		s.visible.Store(account, e)
+	s.journal = journal
+	if err := s.sync.open(directory, s.Len() == 0); err != nil {
+		return nil, errors.Join(fmt.Errorf("open entitlement store: %w", err), journal.close())
 	}
 	return s, nil
 }
@@ -46,29 +65,58 @@ func Open(directory string) (*Store, error) {
 // journal's end is unknown, so every later Put fails too until the store is
 // opened again.
 func (s *Store) Put(e models.Entitlement) (version int64, err error) {
-	e.Models = slices.Clone(e.Models)
-	held, position, err := s.write(e)
+	held, err := s.PutAll([]models.Entitlement{e})
 	if err != nil {
-		return 0, fmt.Errorf("put entitlement: %w", err)
+		return 0, err
 	}
-	// Also where e is older: the newer one that the answer promises may still be
-	// on its way to disk.
-	if err := s.journal.waitSynced(position); err != nil {
-		return 0, fmt.Errorf("put entitlement: %w", err)
-	}
-	s.publish(held)
-	return held.Version, nil
+	return held[0], nil
 }
 
-// Get returns the entitlement held for an account. It never waits for a writer.
+// PutAll does what Put does for many entitlements with one write to disk, and
+// returns the version held of each. One account may come several times.
+func (s *Store) PutAll(all []models.Entitlement) (versions []int64, err error) {
+	fresh := make([]*holding, len(all))
+	for i, e := range all {
+		if err := checkEntitlement(e); err != nil {
+			return nil, fmt.Errorf("put entitlement: %w", err)
+		}
+		fresh[i] = s.plans.hold(e)
+	}
+	newest, position, err := s.write(fresh)
+	if err != nil {
+		return nil, fmt.Errorf("put entitlement: %w", err)
+	}
+	// Also where one is older: the newer one that the answer promises may still be
+	// on its way to disk.
+	if err := s.journal.waitSynced(position); err != nil {
+		return nil, fmt.Errorf("put entitlement: %w", err)
+	}
+	s.publish(newest)
+	versions = make([]int64, len(newest))
+	for i, held := range newest {
+		versions[i] = held.version
+	}
+	return versions, nil
+}
+
+// Get returns the entitlement held for an account. It never waits for the disk.
 func (s *Store) Get(account string) (models.Entitlement, bool) {
-	held, found := s.visible.Load(account)
-	if !found {
+	held := s.holding(account)
+	if held == nil {
 		return models.Entitlement{}, false
 	}
-	e := held.(models.Entitlement)
-	e.Models = slices.Clone(e.Models)
-	return e, true
+	return held.entitlement(), true
+}
+
+// Len is how many accounts the store holds.
+func (s *Store) Len() int {
+	n := 0
+	for i := range s.shards {
+		s.shards[i].mu.RLock()
+		n += len(s.shards[i].visible)
+		s.shards[i].mu.RUnlock()
+	}
+	return n
 }
 
 // Err is why the store takes no entitlements any more, or nil.
@@ -77,35 +125,91 @@ func (s *Store) Err() error { return s.journal.broken() }
 // Close ends the writing and lets another process open the directory. What was
 // acknowledged stays readable.
 func (s *Store) Close() error {
-	if err := s.journal.close(); err != nil {
+	if err := errors.Join(s.sync.save(), s.journal.close()); err != nil {
 		return fmt.Errorf("close entitlement store: %w", err)
 	}
 	return nil
 }
 
-// write appends e to the journal if it is newer than what is written there. It
-// returns the newest and the position up to which the journal must be synced for
-// that to be safe.
-func (s *Store) write(e models.Entitlement) (newest models.Entitlement, position int64, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if held := s.written[e.AccountID]; held.Version >= e.Version {
-		return held, s.journal.end(), s.journal.broken()
-	}
-	position, err = s.journal.append(e)
-	if err != nil {
-		return models.Entitlement{}, 0, err
-	}
-	s.written[e.AccountID] = e
-	return e, position, nil
+// holding is what readers see of an account, nil if nothing.
+func (s *Store) holding(account string) *holding {
+	part := s.shard(account)
+	part.mu.RLock()
+	defer part.mu.RUnlock()
+	return part.visible[account]
 }
 
-// publish shows e to the readers, unless they see it or a newer one already.
-func (s *Store) publish(e models.Entitlement) {
+func (s *Store) shard(account string) *shard {
+	return &s.shards[maphash.String(s.seed, account)%shardCount]
+}
+
+// write appends to the journal what is newer than what is written there. It
+// returns the newest of each account and the position up to which the journal
+// must be synced for that to be safe.
+func (s *Store) write(fresh []*holding) (newest []*holding, position int64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if held, found := s.visible.Load(e.AccountID); found && held.(models.Entitlement).Version >= e.Version {
-		return
+	newest = make([]*holding, len(fresh))
+	var taken []*holding
+	for i, h := range fresh {
+		account := h.account()
+		newest[i] = s.underway[account]
+		if newest[i] == nil {
+			newest[i] = s.holding(account)
+		}
+		if newest[i] == nil || newest[i].version < h.version {
+			newest[i], s.underway[account] = h, h
+			taken = append(taken, h)
+		}
 	}
-	s.visible.Store(e.AccountID, e)
+	if len(taken) == 0 {
+		return newest, s.journal.end(), s.journal.broken()
+	}
+	// After a failure nothing is taken or shown any more, so what is underway stays.
+	if position, err = s.journal.append(taken); err != nil {
+		return nil, 0, err
+	}
+	if s.journal.outgrown() {
+		err = s.journal.compact(s.everything)
+	}
+	return newest, position, err
+}
+
+// everything calls yield with the newest that is written of each account. The
+// caller holds mu.
+func (s *Store) everything(yield func(*holding) bool) {
+	for _, h := range s.underway {
+		if !yield(h) {
+			return
+		}
+	}
+	for i := range s.shards {
+		// No lock: readers don't write, and publish holds mu.
+		for account, h := range s.shards[i].visible {
+			if s.underway[account] == nil && !yield(h) {
+				return
+			}
+		}
+	}
+}
+
+// publish shows holdings to the readers, except where they see one as new already.
+func (s *Store) publish(all []*holding) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range all {
+		s.show(h)
+		if s.underway[h.account()] == h {
+			delete(s.underway, h.account())
+		}
+	}
+}
+
+func (s *Store) show(h *holding) {
+	part := s.shard(h.account())
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	if held := part.visible[h.account()]; held == nil || held.version < h.version {
+		part.visible[h.account()] = h
+	}
 }

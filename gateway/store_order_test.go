@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/paystage/paystage/models"
@@ -14,7 +15,7 @@ func TestOvertakenWriterShowsNothingOlder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	older, _, err := store.write(models.Entitlement{AccountID: "a", Version: 1})
+	older, _, err := store.write([]*holding{store.plans.hold(models.Entitlement{AccountID: "a", Version: 1})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,6 +27,40 @@ func TestOvertakenWriterShowsNothingOlder(t *testing.T) {
 		t.Errorf("shows version %d after 2", e.Version)
 	}
 	if err := store.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is written and not yet shown when the journal is compacted is in the new one:
+// its writer is about to be told that it is safe.
+func TestCompactionKeepsWhatIsUnderway(t *testing.T) {
+	directory := t.TempDir()
+	store, err := Open(directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, position, err := store.write([]*holding{store.plans.hold(models.Entitlement{AccountID: "a", Version: 1})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.mu.Lock()
+	err = store.journal.compact(store.everything)
+	store.mu.Unlock()
+	if err := errors.Join(err, store.journal.waitSynced(position)); err != nil {
+		t.Fatal(err)
+	}
+	store.publish(written)
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, _ := again.Get("a"); e.Version != 1 {
+		t.Errorf("holds version %d after it acknowledged 1", e.Version)
+	}
+	if err := again.Close(); err != nil {
 		t.Error(err)
 	}
 }

@@ -2,15 +2,19 @@ package gateway_test
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/paystage/paystage/gateway"
 	"github.com/paystage/paystage/models"
+	"pgregory.net/rapid"
 )
 
 func entitlement(account string, version int64) models.Entitlement {
@@ -59,21 +63,21 @@ func afterCrash(t *testing.T, directory string) string {
 
 func readJournal(t *testing.T, directory string) string {
 	t.Helper()
-	journal, err := os.ReadFile(filepath.Join(directory, "entitlements.jsonl"))
+	journal, err := os.ReadFile(filepath.Join(directory, "entitlements.journal"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(journal)
 }
 
-func journalLines(t *testing.T, directory string) int {
+func journaled(t *testing.T, directory string) int {
 	t.Helper()
-	return strings.Count(readJournal(t, directory), "\n")
+	return gateway.CountEntitlements(t, []byte(readJournal(t, directory)))
 }
 
 func writeJournal(t *testing.T, directory, content string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(directory, "entitlements.jsonl"), []byte(content), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(directory, "entitlements.journal"), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -94,8 +98,8 @@ func TestStoreTakesOnlyNewerVersions(t *testing.T) {
 	put(t, store, entitlement("b", 1), 1)
 	holds(t, store, entitlement("a", 4))
 	holds(t, store, entitlement("b", 1))
-	if lines := journalLines(t, directory); lines != 3 {
-		t.Errorf("%d lines in the journal, want none for what was not newer", lines)
+	if n := journaled(t, directory); n != 3 {
+		t.Errorf("%d in the journal, want none for what was not newer", n)
 	}
 }
 
@@ -183,17 +187,18 @@ func TestRestartHoldsWhatWasAcknowledged(t *testing.T) {
 	holds(t, store, entitlement("b", 9))
 }
 
-func TestOpeningCompactsTheJournal(t *testing.T) {
+func TestOpeningCompactsATornJournal(t *testing.T) {
 	directory := t.TempDir()
 	store := open(t, directory)
 	for version := range int64(50) {
 		put(t, store, entitlement("a", version+1), version+1)
 	}
 	put(t, store, entitlement("b", 1), 1)
-	compacted := afterCrash(t, directory)
+	compacted := t.TempDir()
+	writeJournal(t, compacted, readJournal(t, directory)+"torn")
 	put(t, open(t, compacted), entitlement("b", 2), 2)
-	if lines := journalLines(t, compacted); lines != 3 {
-		t.Errorf("%d lines, want one per account and the one put since", lines)
+	if n := journaled(t, compacted); n != 3 {
+		t.Errorf("%d in it, want one per account and the one put since", n)
 	}
 	again := open(t, afterCrash(t, compacted))
 	holds(t, again, entitlement("a", 50))
@@ -205,8 +210,8 @@ func TestLeftoverOfACompactionIsHarmless(t *testing.T) {
 	store := open(t, directory)
 	put(t, store, entitlement("a", 2), 2)
 	crashed := afterCrash(t, directory)
-	unfinished := filepath.Join(crashed, "entitlements.jsonl.new")
-	if err := os.WriteFile(unfinished, []byte(`{"account_id":"a","vers`), 0o600); err != nil {
+	unfinished := filepath.Join(crashed, "entitlements.journal.new")
+	if err := os.WriteFile(unfinished, []byte("unfinished"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	holds(t, open(t, crashed), entitlement("a", 2))
@@ -217,11 +222,11 @@ func TestTornEndOfTheJournalIsDropped(t *testing.T) {
 	directory := t.TempDir()
 	store := open(t, directory)
 	put(t, store, entitlement("a", 1), 1)
+	first := len(readJournal(t, directory))
 	put(t, store, entitlement("b", 1), 1)
 	crashed := afterCrash(t, directory)
 	journal := readJournal(t, crashed)
-	first := strings.IndexByte(journal, '\n') + 1
-	// Every place at which the write of the second line can have stopped.
+	// Every place at which the write of the second can have stopped.
 	for end := first; end < len(journal); end++ {
 		writeJournal(t, crashed, journal[:end])
 		store, err := gateway.Open(crashed)
@@ -241,44 +246,79 @@ func TestTornEndOfTheJournalIsDropped(t *testing.T) {
 	}
 }
 
+// Whichever byte of it is another: what was acknowledged is not lost in silence.
 func TestDamagedJournalIsNotOpened(t *testing.T) {
-	const good = `{"account_id":"a","version":1}` + "\n"
-	for name, journal := range map[string]string{
-		"not JSON":         good + "}{\n" + good,
-		"an empty line":    good + "\n" + good,
-		"no account":       good + `{"version":2}` + "\n",
-		"no version":       good + `{"account_id":"a"}` + "\n",
-		"a line too long":  good + strings.Repeat(" ", 1<<20) + "\n",
-		"zeros in between": good + strings.Repeat("\x00", 100) + "\n" + good,
-	} {
-		t.Run(name, func(t *testing.T) {
-			directory := t.TempDir()
-			writeJournal(t, directory, journal)
-			_, err := gateway.Open(directory)
-			if err == nil || !strings.Contains(err.Error(), "line 2") {
-				t.Fatalf("got %v, want an error that names line 2", err)
-			}
-			if left := readJournal(t, directory); left != journal {
-				t.Errorf("the evidence was changed: %q", left)
-			}
-		})
+	e := entitlement("a", 3)
+	e.Exceptions, e.Suspended = []models.Exception{{Model: "m"}}, true
+	good := gateway.Journal(t, e, entitlement("b", 1))
+	damaged := map[string][]byte{
+		"zeros at the end": append(slices.Clone(good), make([]byte, 100)...),
+		"text at the end":  append(slices.Clone(good), "something that is no journal"...),
 	}
-}
-
-func TestJournalTakesFieldsOfALaterVersion(t *testing.T) {
-	directory := t.TempDir()
-	writeJournal(t, directory, `{"account_id":"a","version":2,"a_field_of_tomorrow":{}}`+"\n")
-	if e, found := open(t, directory).Get("a"); !found || e.Version != 2 {
-		t.Errorf("got %v, %v", e, found)
+	for i := range good {
+		other := slices.Clone(good)
+		other[i] ^= 0x10
+		damaged[fmt.Sprintf("byte %d", i)] = other
+	}
+	for name, journal := range damaged {
+		directory := t.TempDir()
+		writeJournal(t, directory, string(journal))
+		store, err := gateway.Open(directory)
+		if err == nil || !strings.Contains(err.Error(), "is damaged in record") {
+			t.Fatalf("%s: %v, %v", name, store, err)
+		}
+		if left := readJournal(t, directory); left != string(journal) {
+			t.Errorf("%s: the evidence was changed", name)
+		}
 	}
 }
 
 func TestJournalGivesTheNewestVersionWhateverTheOrder(t *testing.T) {
 	directory := t.TempDir()
-	writeJournal(t, directory, `{"account_id":"a","version":2}`+"\n"+`{"account_id":"a","version":1}`+"\n")
-	if e, found := open(t, directory).Get("a"); !found || e.Version != 2 {
-		t.Errorf("got %v, %v", e, found)
+	writeJournal(t, directory, string(gateway.Journal(t, entitlement("a", 2), entitlement("a", 1))))
+	holds(t, open(t, directory), entitlement("a", 2))
+}
+
+// What is held after a restart is all of what was pushed.
+func TestRestartHoldsEveryField(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		directory := t.TempDir()
+		store := open(t, directory)
+		e := anyEntitlement(rt)
+		put(t, store, e, e.Version)
+		holds(t, store, e)
+		holds(t, open(t, afterCrash(t, directory)), e)
+	})
+}
+
+// anyEntitlement draws one with every field.
+func anyEntitlement(rt *rapid.T) models.Entitlement {
+	e := models.Entitlement{
+		AccountID: rapid.StringN(1, 40, 255).Draw(rt, "account"),
+		Version:   rapid.Int64Range(1, math.MaxInt64).Draw(rt, "version"),
+		Tier:      models.Tier{Number: rapid.IntRange(0, 9).Draw(rt, "tier"), Name: rapid.String().Draw(rt, "name")},
+		Limits:    models.RateLimits{LLM: rapid.Int64Min(0).Draw(rt, "llm"), Rerank: rapid.Int64Min(0).Draw(rt, "rerank")},
+		Models:    rapid.SliceOf(rapid.String()).Draw(rt, "models"),
+		Suspended: rapid.Bool().Draw(rt, "suspended"), Blocked: rapid.Bool().Draw(rt, "blocked"),
+		ChangedAt: anyTime(rt),
 	}
+	if rapid.Bool().Draw(rt, "recharging") {
+		e.RechargingUntil = new(anyTime(rt))
+	}
+	for range rapid.IntRange(0, 3).Draw(rt, "keys") {
+		hash, _ := gateway.NewAPIKey(e.AccountID)
+		e.Keys = append(e.Keys, hash)
+	}
+	for range rapid.IntRange(0, 3).Draw(rt, "exceptions") {
+		e.Exceptions = append(e.Exceptions, models.Exception{
+			Model: rapid.String().Draw(rt, "model"), Access: models.AccessDeny, Until: new(anyTime(rt)), RPM: new(rapid.Int64Min(0).Draw(rt, "rpm")),
+		})
+	}
+	return e
+}
+
+func anyTime(rt *rapid.T) time.Time {
+	return time.UnixMicro(rapid.Int64Range(-1e15, 1e17).Draw(rt, "time")).UTC()
 }
 
 func TestOneStorePerDirectory(t *testing.T) {

@@ -8,11 +8,22 @@ import (
 	"github.com/paystage/paystage/models"
 )
 
+// entitlementColumns are those of an EntitlementState, of the table entitlements as
+// e. What stands in other tables is null where there is none: a million accounts are
+// read with it.
+const entitlementColumns = `e.account_id::text, e.version, e.tier, e.suspended, e.blocked_since is not null and e.tier > 0 as blocked,
+	e.changed_at, e.waiting_since,
+	(select jsonb_agg(jsonb_build_object('id', k.id, 'sha256', encode(k.secret_hash, 'hex')) order by k.id)
+	   from account_keys k where k.account_id = e.account_id and k.revoked_at is null) as keys,
+	(select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('model', x.model, 'class', x.class, 'access', x.access, 'rpm', x.rpm,
+	                  'until', to_char(x.until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))) order by x.model, x.class)
+	   from account_exceptions x
+	  where x.account_id = e.account_id and x.ended_at is null and (x.until is null or x.until > clock_timestamp())) as exceptions`
+
 // Entitlement reads what the gateways are to hold for an account.
 func (l *Ledger) Entitlement(ctx context.Context, accountID string) (models.EntitlementState, error) {
 	return one[models.EntitlementState](ctx, l, "read entitlement",
-		`
-		select account_id::text, version, tier, suspended, blocked_since is not null and tier > 0 as blocked, changed_at from entitlements where account_id = $1`, accountID)
+		`select `+entitlementColumns+` from entitlements e where e.account_id = $1`, accountID)
 }
 
 // GatewayStates says what each of the gateways is known to hold of an account,
@@ -54,21 +65,21 @@ func (l *Ledger) RequestPropagation(ctx context.Context, accountID string) error
 // maxLagging bounds how many accounts one sweep has pushed again.
 const maxLagging = 1000
 
-// RequestLagging has the entitlements pushed that some gateway of gateways does not
-// hold: of a gateway that is new, or where the word to push was lost (I6). Those come
-// first that have waited longest, since they changed or were last tried; so where more
-// lag than one sweep takes, each has its turn.
+// RequestLagging has the entitlements pushed that have waited longest for some
+// gateway of gateways, and all that a gateway lacks which takes no pages and so is
+// not filled by a full sync (I6).
 func (l *Ledger) RequestLagging(ctx context.Context, gateways []string) (int64, error) {
 	return value[int64](ctx, l, "request lagging entitlements", `
-		with lagging as materialized (
-			select e.account_id
-			  from entitlements e
-			 cross join unnest($1::text[]) as g (gateway)
-			  left join gateway_acks a on a.account_id = e.account_id and a.gateway = g.gateway
-			 where e.version > 0 and coalesce(a.version, 0) < e.version
-			 group by e.account_id
-			 order by min(greatest(e.changed_at, a.failed_at)), e.account_id
-			 limit $2),
+		with unfilled as materialized (
+			select u.url from unnest($1::text[]) as u (url)
+			 where not exists (select from gateways g where g.url = u.url and (g.store is not null or g.filling is not null))),
+		lagging as materialized (
+			select e.account_id from entitlements e
+			 where e.version > 0 and (e.waiting_since is not null or exists (select from unfilled)) and exists (
+				select from unnest($1::text[]) as g (gateway)
+				  left join gateway_acks a on a.account_id = e.account_id and a.gateway = g.gateway
+				 where coalesce(a.version, 0) < e.version)
+			 order by e.waiting_since, e.account_id limit $2),
 		put as materialized (select outbox_put('propagate', account_id::text) from lagging)
 		select count(*) from put`, gateways, maxLagging)
 }

@@ -19,9 +19,16 @@ type Entitlement struct {
 	Models []string `json:"models"`
 	// Suspended blocks all use, whatever the tier.
 	Suspended bool `json:"suspended"`
-	// Blocked: credits and limit are used up. All use is blocked until credits are
-	// bought or the limit is raised (R8).
+	// Blocked says that the account has no credits left and owes as much as it may
+	// (R8): use is refused until it buys credits or its limit is raised.
 	Blocked bool `json:"blocked"`
+	// RechargingUntil bounds how long a blocked account is told to come back in a
+	// moment, because credits are being bought for it (R55).
+	RechargingUntil *time.Time `json:"recharging_until,omitempty"`
+	// Keys are the account's API keys that are not revoked.
+	Keys []KeyHash `json:"keys,omitempty"`
+	// Exceptions are what support has set for this account alone (R15).
+	Exceptions []Exception `json:"exceptions,omitempty"`
 	// ChangedAt is when this version came to be.
 	ChangedAt time.Time `json:"changed_at"`
 }
@@ -57,14 +64,77 @@ type GatewayState struct {
 	FailedAt       *time.Time
 }
 
-// EntitlementState is the row behind an account's Entitlement.
+// EntitlementState is the row behind an account's Entitlement, with what other
+// tables add to it.
 type EntitlementState struct {
 	AccountID string
 	Version   int64
 	Tier      int
 	Suspended bool
-	// Blocked: the account has used up its credits and reached its limit (R8). The
-	// Limited tier is not admitted either, but that is not what blocks it.
-	Blocked   bool
-	ChangedAt time.Time
+	// Blocked and RechargingUntil are as in Entitlement (R8, R55).
+	Blocked         bool
+	RechargingUntil *time.Time
+	ChangedAt       time.Time
+	// WaitingSince is when some gateway began to lack a version; nil when all are
+	// known to hold the newest.
+	WaitingSince *time.Time
+	Keys         []KeyHash
+	Exceptions   []Exception
+}
+
+// KeyHash is an account's API key as a gateway knows it: enough to recognize the
+// key, too little to use it.
+type KeyHash struct {
+	ID string `json:"id"`
+	// SHA256 is the hexadecimal SHA-256 of the key's whole text.
+	SHA256 string `json:"sha256"`
+}
+
+// Access says whether a model is open to an account whatever its tier.
+type Access string
+
+// The accesses. AccessByTier leaves it to the model's own rules.
+const (
+	AccessByTier Access = ""
+	AccessAllow  Access = "allow"
+	AccessDeny   Access = "deny"
+)
+
+// Exception changes for one account what the tier and the model say (R15). It is
+// about one model or, if Model is "", about a whole class of requests.
+type Exception struct {
+	Model string `json:"model,omitempty"`
+	Class Class  `json:"class,omitempty"`
+	// Access opens or closes the model.
+	Access Access `json:"access,omitempty"`
+	// RPM is the requests per minute; nil leaves them as they are.
+	RPM *int64 `json:"rpm,omitempty"`
+	// Until ends the exception; nil is without end.
+	Until *time.Time `json:"until,omitempty"`
+}
+
+// Class is a class of requests; each has a rate limit of its own (R12).
+type Class string
+
+// The classes.
+const (
+	ClassLLM        Class = "llm"
+	ClassEmbeddings Class = "embeddings"
+	ClassRerank     Class = "rerank"
+)
+
+// Classes lists every class.
+func Classes() []Class { return []Class{ClassLLM, ClassEmbeddings, ClassRerank} }
+
+// Of gives the requests per minute of a class; zero for one that there is not.
+func (l RateLimits) Of(class Class) int64 {
+	switch class {
+	case ClassLLM:
+		return l.LLM
+	case ClassEmbeddings:
+		return l.Embeddings
+	case ClassRerank:
+		return l.Rerank
+	}
+	return 0
 }

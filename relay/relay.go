@@ -37,8 +37,8 @@ type Relay struct {
 	Queues   workflows.Queues
 	Mail     *activities.Mail
 	Log      *slog.Logger
-	// Gateways are the base URLs of the gateways that must hold an entitlement.
-	Gateways []string
+	// Gateways gives the base URLs of the gateways that must hold an entitlement.
+	Gateways func() []string
 	lanes    []*lane
 }
 

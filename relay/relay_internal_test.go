@@ -87,7 +87,7 @@ func TestI6LaggingEntitlementsArePushedAgain(t *testing.T) {
 		must(store.MessageDelivered(t.Context(), m))
 	}
 	r := New(store, nil, workflows.Queues{}, nil, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	r.Gateways = []string{"http://gateway-1"}
+	r.Gateways = func() []string { return []string{"http://gateway-1"} }
 	r.pushLagging(t.Context(), noon)
 	messages, err = store.ClaimMessages(t.Context(), 10, time.Minute)
 	must(err)

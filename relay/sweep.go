@@ -153,9 +153,13 @@ func (r *Relay) restartPending(ctx context.Context, now time.Time) {
 	}
 }
 
-// pushLagging has the entitlements pushed that a gateway lacks.
+// pushLagging has the entitlements pushed one by one that a gateway lacks: of those
+// gateways that take no pages, and where the word to push was lost (I6).
 func (r *Relay) pushLagging(ctx context.Context, _ time.Time) {
-	lagging, err := r.Store.RequestLagging(ctx, r.Gateways)
+	if _, err := r.Store.ForgetWaiting(ctx, r.Gateways()); err != nil {
+		r.Log.Error("entitlements still wait for gateways that are gone", "error", err)
+	}
+	lagging, err := r.Store.RequestLagging(ctx, r.Gateways())
 	if err != nil {
 		r.Log.Error("lagging entitlements not looked for", "error", err)
 		return

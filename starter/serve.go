@@ -53,13 +53,18 @@ func serve(ctx context.Context, settings config.Serve, log *slog.Logger) error {
 		return err
 	}
 	defer temporal.Close()
+	gateways, err := settings.Gateways()
+	if err != nil {
+		return err
+	}
+	go gateways.Watch(ctx, log)
 	front := api.New(ctx, api.Options{
 		Store:            store,
 		Temporal:         temporal,
 		Queues:           workflows.DefaultQueues(),
 		Stripe:           activities.NewStripeClient(settings.StripeAPIBase, settings.StripeSecretKey),
 		WebhookSecrets:   settings.WebhookSecrets,
-		Gateways:         settings.GatewayURLs,
+		Gateways:         gateways.URLs,
 		MaxPurchaseCents: settings.MaxPurchaseCents,
 		Now:              func() time.Time { return time.Now().UTC() },
 		Log:              log,

@@ -121,7 +121,7 @@ func openShop(t *testing.T) (*ledger.Ledger, *client.API) {
 	ctx, stop := context.WithCancel(context.Background())
 	front := httptest.NewServer(api.New(ctx, api.Options{
 		Store: store, Temporal: temporal, Queues: workflows.DefaultQueues(),
-		Stripe: activities.NewStripeClient(stripeServer.URL, "sk_test_x"), Gateways: []string{"http://gateway.example"},
+		Stripe: activities.NewStripeClient(stripeServer.URL, "sk_test_x"), Gateways: func() []string { return []string{"http://gateway.example"} },
 		MaxPurchaseCents: billing.DefaultMaxPurchaseCents,
 		Now:              func() time.Time { return time.Now().UTC() }, Log: slog.New(slog.DiscardHandler),
 	}))

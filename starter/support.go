@@ -65,11 +65,7 @@ func showSync(cmd *cobra.Command, r api.TierSync) error {
 	}
 	rows := [][]any{{"GATEWAY", "HOLDS", "NEEDS", "ACKNOWLEDGED", "LAST ERROR"}}
 	for _, g := range r.Gateways {
-		trouble := "-"
-		if g.LastError != nil {
-			trouble = *g.LastError
-		}
-		rows = append(rows, []any{g.Gateway, g.Version, g.NeededVersion, clock(g.AcknowledgedAt), trouble})
+		rows = append(rows, []any{g.Gateway, g.Version, g.NeededVersion, clock(g.AcknowledgedAt), orDash(g.LastError)})
 	}
 	return table(cmd, rows)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -64,19 +65,29 @@ func run(ctx context.Context, settings config.Worker, w wiring, log *slog.Logger
 	}
 	defer temporal.Close()
 
+	gateways, err := settings.Gateways()
+	if err != nil {
+		return err
+	}
 	outbox := relay.New(store, temporal, w.queues, mail, log)
-	outbox.Gateways = settings.GatewayURLs
+	outbox.Gateways = gateways.URLs
+	pushClient := activities.NewGatewayClient()
 	stripe := activities.NewStripeClient(settings.StripeAPIBase, settings.StripeSecretKey)
 	work := acts{
-		ledger:   &activities.Ledger{Store: store, Gateways: settings.GatewayURLs, Wake: outbox.Wake, Now: w.now},
+		ledger:   &activities.Ledger{Store: store, Gateways: gateways.URLs, Wake: outbox.Wake, Now: w.now},
 		stripe:   &activities.Stripe{API: stripe, ReturnURL: settings.ReturnURL},
 		checkout: &activities.Checkout{API: stripe, Store: store, Now: w.now},
 		gateways: &activities.Gateways{
-			Client: activities.NewGatewayClient(), Keys: keys, Store: store,
-			All: settings.GatewayURLs, Wake: outbox.Wake, Now: w.now,
+			Client: pushClient, Keys: keys, Store: store, All: gateways.URLs, Wake: outbox.Wake, Now: w.now,
 		},
 	}
-	return runAll(ctx, settings.Listen, parts{store: store, temporal: temporal, outbox: outbox, wiring: w, work: work, log: log})
+	care := &relay.Gateways{
+		Store: store, All: gateways.URLs, Holder: rand.Text(), Wake: outbox.Wake, Now: w.now, Log: log,
+		Pages: &activities.GatewayPages{Client: pushClient, Keys: keys, Store: store, All: gateways.URLs, Now: w.now},
+	}
+	return runAll(ctx, settings.Listen, parts{
+		store: store, temporal: temporal, outbox: outbox, care: care, gateways: gateways, wiring: w, work: work, log: log,
+	})
 }
 
 // parts are what a worker runs.
@@ -84,6 +95,8 @@ type parts struct {
 	store    *ledger.Ledger
 	temporal client.Client
 	outbox   *relay.Relay
+	care     *relay.Gateways
+	gateways *config.GatewayList
 	wiring   wiring
 	work     acts
 	log      *slog.Logger
@@ -101,6 +114,8 @@ func runAll(ctx context.Context, listen string, p parts) error {
 	var all sync.WaitGroup
 	all.Go(func() { p.outbox.Run(ctx) })
 	all.Go(func() { p.outbox.Sweep(ctx, p.wiring.now) })
+	all.Go(func() { p.gateways.Watch(ctx, p.log) })
+	all.Go(func() { p.care.Run(ctx) })
 	all.Go(func() {
 		if stopWorkers := startWorkers(ctx, p); stopWorkers != nil {
 			ready.Store(true)

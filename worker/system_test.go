@@ -96,7 +96,7 @@ func (s *system) open(front *httptest.Server) {
 	front.Config.Handler = api.New(ctx, api.Options{
 		Store: s.store, Temporal: s.temporal, Queues: s.queues,
 		Stripe:         activities.NewStripeClient(s.settings.StripeAPIBase, secretKey),
-		WebhookSecrets: []string{webhookSecret}, Gateways: s.settings.GatewayURLs,
+		WebhookSecrets: []string{webhookSecret}, Gateways: func() []string { return s.settings.GatewayURLs },
 		MaxPurchaseCents: billing.DefaultMaxPurchaseCents, Now: now, Log: quiet(),
 	})
 	front.Start()

@@ -110,3 +110,58 @@ func TestNeedsKeys(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// ask sends a request to the API in front with an account's key.
+func ask(t *testing.T, method, address, path, key, body string) (int, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, address+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+key)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(answer)
+}
+
+// The contract's routes, before and after a push, and after a restart at once.
+func TestAPIInFront(t *testing.T) {
+	state := t.TempDir()
+	cmd, address := start(t, state)
+	hash, key := gateway.NewAPIKey("acct_1")
+	chat := func(model string) (int, string) {
+		return ask(t, "POST", address, "/v1/chat/completions", key, `{"model":"`+model+`","messages":[{"role":"user","content":"Hello"}]}`)
+	}
+	if status, body := chat("black-forest-labs/FLUX.1-dev"); status != 401 {
+		t.Errorf("before a push: %d %s", status, body)
+	}
+	request(t, "PUT", address, fmt.Sprintf(
+		`{"account_id":"acct_1","version":1,"tier":{"number":1,"name":"Build Tier 1"},"limits":{"llm_rpm":600},"keys":[{"id":%q,"sha256":%q}]}`,
+		hash.ID, hash.SHA256))
+	for range 2 {
+		if status, body := chat("black-forest-labs/FLUX.1-dev"); status != 200 || !strings.Contains(body, `"content":"Hello"`) {
+			t.Errorf("echo: %d %s", status, body)
+		}
+		if status, body := chat("black-forest-labs/FLUX.1.1-pro"); status != 403 || !strings.Contains(body, `"code":"insufficient_tier"`) {
+			t.Errorf("a model of tier 2: %d %s", status, body)
+		}
+		status, body := ask(t, "GET", address, "/v1/models", key, "")
+		if status != 200 || strings.Count(body, `"available":true`) < 5 || strings.Count(body, `"code":"insufficient_tier"`) != 2 {
+			t.Errorf("models: %d %s", status, body)
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // killed
+		cmd, address = start(t, state)
+	}
+}

@@ -23,7 +23,7 @@ var house = map[string]room{
 	"migrations": {may: rooms("money models billing")},
 	"ledger":     {may: rooms("money models billing migrations")},
 	// A gateway is embedded in somebody else's program.
-	"gateway": {may: rooms("models")},
+	"gateway": {may: rooms("money models")},
 	// The activities sign their requests the way gateways verify them.
 	"activities": {may: rooms("money models billing migrations ledger gateway")},
 	"workflows":  {may: rooms("money models billing migrations ledger gateway activities")},
