@@ -161,7 +161,7 @@ func (b *books) stopAll(t tb, deployments []string, at time.Time) {
 func (b *books) tries(t tb, r reporter, account string, images int64) {
 	t.Helper()
 	price, _ := r.list.InForce("black-forest-labs/flux.1.1-pro", noon)
-	_, err := r.writer.Record(t.Context(), []models.UsageEvent{b.usage(t, account, price.ID, images, noon)}, r.list.Newest())
+	_, err := r.writer.Record(t.Context(), []models.UsageEvent{b.usage(account, price.ID, images, noon)}, r.list.Newest())
 	done(t, err)
 }
 

@@ -34,7 +34,7 @@ func (r reporter) report(t tb, account, sku, resource string, quantity int64, at
 	t.Helper()
 	price, ok := r.list.InForce(sku, at)
 	same(t, sku+" has a price", ok, true)
-	e := r.usage(t, account, price.ID, quantity, at)
+	e := r.usage(account, price.ID, quantity, at)
 	e.Resource = resource
 	refused, err := r.writer.Record(t.Context(), []models.UsageEvent{e}, r.list.Newest())
 	done(t, err)

@@ -13,11 +13,16 @@ import (
 	"github.com/paystage/paystage/models"
 )
 
+// usage is one event, at a price.
+func (b *books) usage(account string, price int32, quantity int64, at time.Time) models.UsageEvent {
+	return models.UsageEvent{AccountID: uuid.MustParse(account), ID: uuid.NewString(), At: at, PriceID: price, Quantity: quantity}
+}
+
 // use counts one event that costs that many micro-dollars.
 func (b *books) use(t *testing.T, w *ledger.UsageWriter, account string, micros int64) {
 	t.Helper()
-	e := models.UsageEvent{AccountID: uuid.MustParse(account), ID: uuid.NewString(), At: time.Now(), PriceID: b.aMicroADollar(t), Quantity: micros}
-	refused, err := w.Record(t.Context(), []models.UsageEvent{e}, known(t, b.Ledger))
+	event := b.usage(account, b.aMicroADollar(t), micros, time.Now())
+	refused, err := w.Record(t.Context(), []models.UsageEvent{event}, known(t, b.Ledger))
 	done(t, err)
 	if len(refused) > 0 {
 		t.Fatalf("refused: %v", refused)

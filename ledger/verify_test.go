@@ -95,7 +95,7 @@ func TestVerifyFindsChargesThatDoNotAddUp(t *testing.T) {
 	list := billing.NewPriceList(prices)
 	llm, ok := list.InForce("meta-llama/llama-3.1-8b.input", noon)
 	same(t, "priced", ok, true)
-	_, err = w.Record(t.Context(), []models.UsageEvent{b.usage(t, account, llm.ID, 7, noon)}, list.Newest())
+	_, err = w.Record(t.Context(), []models.UsageEvent{b.usage(account, llm.ID, 7, noon)}, list.Newest())
 	done(t, err)
 	b.sound(t)
 	used := int64(1_000_000_000_000 + 1_000_007 + 7*180_000)
