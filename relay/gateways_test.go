@@ -315,7 +315,9 @@ func TestGatewayThatWeDidNotFillIsFilled(t *testing.T) {
 	f.accounts(10)
 	m := f.gateway()
 	stop := f.care(of(m))
-	known := func() bool { return scan(f, `select count(*) from gateways where store is not null and filling is null`) == 1 }
+	known := func() bool {
+		return scan(f, `select count(*) from gateways where store is not null and filling is null`) == 1
+	}
 	f.await("it is filled", known)
 	stop()
 	for _, sql := range []string{`update gateways set store = 'another'`, `update gateways set seen_at = clock_timestamp() - interval '6 minutes'`} {
