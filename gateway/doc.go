@@ -1,6 +1,14 @@
 // Package gateway is what an API gateway embeds to know what each account may
-// do: a place for the newest entitlement of every account, and the signed HTTP
-// route by which Paystage fills it (R22).
+// do: a place for the newest entitlement of every account, the signed HTTP routes
+// by which Paystage fills it (R22), and the decision on each request.
+//
+// # Admission
+//
+// [Admission.Middleware] puts the decision in front of a net/http handler;
+// [Admission.Admit] is the same as a function, and allocates nothing. [Decision]
+// lists the checks in their order. What models there are, and what each needs, is
+// a [Catalogue]; a [CatalogueFile] is read again when it changes. Requests are
+// counted by a [Limiter]: [Local] for one process, package redislimit for several.
 //
 // # Signed requests
 //
@@ -24,5 +32,10 @@
 // A version is acknowledged, and shown to readers, only when it is on disk: the
 // store appends each to a journal and syncs it first. A gateway that restarts
 // holds what it had acknowledged, without asking Paystage, and so never goes
-// back either. Reads are answered from memory and wait for no writer.
+// back either. Reads are answered from memory and never wait for the disk.
+//
+// # New, or away
+//
+// A store that was never filled, or has heard nothing for [AwayAfter], says so when
+// Paystage asks ([Store.Sync]), and is filled by pages.
 package gateway

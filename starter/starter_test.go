@@ -196,6 +196,14 @@ func TestCommandsEndToEnd(t *testing.T) {
 	require.Contains(t, out, "Dry run: nothing was changed.")
 	require.Contains(t, out, "http://gateway.example")
 
+	code, out, message = starter("explain", account.ID)
+	require.Zero(t, code, message)
+	require.Contains(t, out, "Limited, by $0.00 of lifetime spend. Entitlement version 0")
+	require.Contains(t, out, "http://gateway.example")
+	code, out, message = starter("gateways")
+	require.Zero(t, code, message)
+	require.Contains(t, out, "http://gateway.example  new")
+
 	code, out, message = starter("grant", "--account", account.ID, "--amount-cents", "500", "--reason", "sorry")
 	require.Zero(t, code, message)
 	require.Contains(t, out, "$5.00 of free credits")

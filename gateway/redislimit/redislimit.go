@@ -17,10 +17,11 @@ import (
 )
 
 const (
-	// answerWithin bounds the wait for Redis in each request.
-	answerWithin = 100 * time.Millisecond
-	// leaveAlone is how long Redis is not asked after it failed, so that an outage
-	// costs requests no time.
+	// DefaultWithin bounds the wait for Redis in each request.
+	DefaultWithin = 100 * time.Millisecond
+	// After tooMany failures in a row Redis is not asked for the time leaveAlone, so
+	// that an outage costs requests no time and a slow answer only its own request.
+	tooMany    = 5
 	leaveAlone = time.Second
 )
 
@@ -46,23 +47,27 @@ type Limiter struct {
 	// alone counts while Redis is down; nil to fail closed.
 	alone *gateway.Local
 	log   *slog.Logger
+	// within bounds the wait for an answer, failed counts failures in a row.
+	within time.Duration
+	failed atomic.Int32
 	// retryAt is when Redis may be asked again, in Unix nanoseconds.
 	retryAt atomic.Int64
 }
 
 // New makes a limiter over the Redis at a URL such as redis://:password@host:6379/0.
-// It does not wait for Redis to answer.
-func New(url string, whenDown WhenDown, log *slog.Logger) (*Limiter, error) {
+// It does not wait for Redis to answer. within bounds the wait in each request;
+// DefaultWithin does for a Redis that is near.
+func New(url string, whenDown WhenDown, within time.Duration, log *slog.Logger) (*Limiter, error) {
 	options, err := redis.ParseURL(url)
 	if err != nil {
 		return nil, fmt.Errorf("redis URL: %w", err)
 	}
 	// One try within the time: what comes later is no use to the request.
 	options.MaxRetries = -1
-	options.DialTimeout, options.ReadTimeout, options.WriteTimeout = answerWithin, answerWithin, answerWithin
+	options.DialTimeout, options.ReadTimeout, options.WriteTimeout = within, within, within
 	options.ContextTimeoutEnabled = true
 	client := redis.NewClient(options)
-	l := &Limiter{client: client, shared: redis_rate.NewLimiter(client), log: log}
+	l := &Limiter{client: client, shared: redis_rate.NewLimiter(client), within: within, log: log}
 	switch whenDown {
 	case Open:
 		l.alone = gateway.NewLocal()
@@ -85,7 +90,7 @@ func (l *Limiter) Take(ctx context.Context, bucket gateway.Bucket, rpm int64, no
 	if now.UnixNano() < l.retryAt.Load() {
 		return l.down(ctx, bucket, rpm, now, nil)
 	}
-	limited, cancel := context.WithTimeout(ctx, answerWithin)
+	limited, cancel := context.WithTimeout(ctx, l.within)
 	defer cancel()
 	key := "paystage:" + bucket.Account + ":" + string(bucket.Class) + ":" + bucket.Model
 	result, err := l.shared.Allow(limited, key, redis_rate.PerMinute(int(rpm)))
@@ -93,9 +98,12 @@ func (l *Limiter) Take(ctx context.Context, bucket gateway.Bucket, rpm int64, no
 		return gateway.Taken{}, fmt.Errorf("count in redis: %w", err) // the caller has gone; Redis may be well
 	}
 	if err != nil {
-		l.retryAt.Store(now.Add(leaveAlone).UnixNano())
+		if l.failed.Add(1) >= tooMany {
+			l.retryAt.Store(now.Add(leaveAlone).UnixNano())
+		}
 		return l.down(ctx, bucket, rpm, now, err)
 	}
+	l.failed.Store(0)
 	taken := gateway.Taken{
 		OK: result.Allowed > 0, Limit: rpm, Remaining: int64(max(0, result.Remaining)), Reset: result.ResetAfter,
 	}

@@ -123,7 +123,7 @@ func openLimiter(s settings, log *slog.Logger) (gateway.Limiter, func() error, e
 	if s.redis == "" {
 		return gateway.NewLocal(), func() error { return nil }, nil
 	}
-	limiter, err := redislimit.New(s.redis, redislimit.WhenDown(s.whenDown), log)
+	limiter, err := redislimit.New(s.redis, redislimit.WhenDown(s.whenDown), redislimit.DefaultWithin, log)
 	if err != nil {
 		return nil, nil, err
 	}
