@@ -66,20 +66,23 @@ func (l *Ledger) RequestPropagation(ctx context.Context, accountID string) error
 const maxLagging = 1000
 
 // RequestLagging has the entitlements pushed that have waited longest for some
-// gateway of gateways, and all that a gateway lacks which takes no pages and so is
-// not filled by a full sync (I6).
+// gateway of gateways, since they changed or were last tried, and all that a gateway
+// lacks which takes no pages and so is not filled by a full sync (I6). Where more lag
+// than one sweep takes, each has its turn.
 func (l *Ledger) RequestLagging(ctx context.Context, gateways []string) (int64, error) {
 	return value[int64](ctx, l, "request lagging entitlements", `
 		with unfilled as materialized (
 			select u.url from unnest($1::text[]) as u (url)
 			 where not exists (select from gateways g where g.url = u.url and (g.store is not null or g.filling is not null))),
 		lagging as materialized (
-			select e.account_id from entitlements e
-			 where e.version > 0 and (e.waiting_since is not null or exists (select from unfilled)) and exists (
-				select from unnest($1::text[]) as g (gateway)
-				  left join gateway_acks a on a.account_id = e.account_id and a.gateway = g.gateway
-				 where coalesce(a.version, 0) < e.version)
-			 order by e.waiting_since, e.account_id limit $2),
+			select e.account_id
+			  from entitlements e
+			 cross join unnest($1::text[]) as g (gateway)
+			  left join gateway_acks a on a.account_id = e.account_id and a.gateway = g.gateway
+			 where e.version > 0 and coalesce(a.version, 0) < e.version and (e.waiting_since is not null or exists (select from unfilled))
+			 group by e.account_id
+			 order by min(greatest(coalesce(e.waiting_since, e.changed_at), a.failed_at)), e.account_id
+			 limit $2),
 		put as materialized (select outbox_put('propagate', account_id::text) from lagging)
 		select count(*) from put`, gateways, maxLagging)
 }

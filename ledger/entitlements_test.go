@@ -323,7 +323,8 @@ func TestI6RequestLaggingStarvesNobody(t *testing.T) {
 	b.do(t, `insert into accounts (id, email, name, territory, created_at)
 		select gen_random_uuid(), n || '@example.com', n::text, 'US', $1::timestamptz from generate_series(1, $2) n`, noon, most+more)
 	// The last three have waited for the shortest time.
-	b.do(t, `update entitlements e set version = 1, changed_at = $1::timestamptz + (a.name || ' seconds')::interval from accounts a where a.id = e.account_id`, noon)
+	b.do(t, `update entitlements set version = 1`)
+	b.do(t, `update entitlements e set waiting_since = $1::timestamptz + (a.name || ' seconds')::interval from accounts a where a.id = e.account_id`, noon)
 	requested := func() (newest int64) {
 		t.Helper()
 		n, err := b.RequestLagging(t.Context(), gateways(2))
@@ -340,7 +341,7 @@ func TestI6RequestLaggingStarvesNobody(t *testing.T) {
 	// Of those that wait equally long the ids decide.
 	b.do(t, `delete from outbox`)
 	b.do(t, `delete from gateway_acks`)
-	b.do(t, `update entitlements set changed_at = $1`, noon)
+	b.do(t, `update entitlements set waiting_since = $1`, noon)
 	_ = requested()
 	same(t, "left out", ask[string](t, b, `select string_agg(account_id::text, ' ' order by account_id) from entitlements where account_id::text not in (select subject from outbox)`),
 		ask[string](t, b, `select string_agg(id::text, ' ' order by id) from (select id from accounts order by id desc limit $1) l`, more))
