@@ -46,19 +46,24 @@ func (f *front) costs(account, query string) answer {
 func TestCosts(t *testing.T) {
 	f := open(t)
 	account := f.bought(2500)
+<<<<<<< HEAD
 	f.used(account, map[string]int64{
 		"meta-llama/llama-3.3-70b.input": 1, "meta-llama/llama-3.3-70b.output": 1, "black-forest-labs/flux.1-schnell": 2,
+=======
+	f.report(account, map[string]int64{
+		"meta-llama/llama-3.3-70b.input": 100, "meta-llama/llama-3.3-70b.output": 101, "black-forest-labs/flux.1-schnell": 2,
+>>>>>>> dep
 	})
 	f.deploy(account, endpointBody("mine")).into(201, &api.Deployment{})
 	f.call(models.RoleCheckout, "POST", "/v1/accounts/"+account+"/jobs", object{"kind": "evaluation", "name": "eval"}).into(201, &api.Job{})
 	var c api.Costs
 	f.costs(account, "").into(200, &c)
-	// 0.88 + 0.88 micros of tokens are one whole micro, with the next line's total.
-	if c.TotalMicros != 2_000_000+5_400+1 || c.Usage.TotalMicros != 5_401 || c.Deployments.TotalMicros != 1_000_000 || c.Jobs.TotalMicros != 1_000_000 {
+	// 88 and 88.88 micros of tokens are 176 whole ones.
+	if c.TotalMicros != 2_000_000+5_400+176 || c.Usage.TotalMicros != 5_576 || c.Deployments.TotalMicros != 1_000_000 || c.Jobs.TotalMicros != 1_000_000 {
 		t.Errorf("totals: %+v", c)
 	}
 	if len(c.Models) != 2 || c.Models[0].Model != "black-forest-labs/flux.1-schnell" || c.Models[0].Micros != 5_400 ||
-		c.Models[1].Model != "meta-llama/llama-3.3-70b" || c.Models[1].Micros != 1 || c.Models[1].Events != 2 {
+		c.Models[1].Model != "meta-llama/llama-3.3-70b" || c.Models[1].Micros != 176 || c.Models[1].Events != 2 {
 		t.Errorf("models: %+v", c.Models)
 	}
 	if len(c.SKUs) != 5 || len(c.Usage.Lines) != 3 || len(c.Deployments.Lines) != 1 || c.Deployments.Lines[0].Name != "mine" || len(c.Jobs.Lines) != 1 {
