@@ -46,13 +46,8 @@ func (f *front) costs(account, query string) answer {
 func TestCosts(t *testing.T) {
 	f := open(t)
 	account := f.bought(2500)
-<<<<<<< HEAD
 	f.used(account, map[string]int64{
-		"meta-llama/llama-3.3-70b.input": 1, "meta-llama/llama-3.3-70b.output": 1, "black-forest-labs/flux.1-schnell": 2,
-=======
-	f.report(account, map[string]int64{
 		"meta-llama/llama-3.3-70b.input": 100, "meta-llama/llama-3.3-70b.output": 101, "black-forest-labs/flux.1-schnell": 2,
->>>>>>> dep
 	})
 	f.deploy(account, endpointBody("mine")).into(201, &api.Deployment{})
 	f.call(models.RoleCheckout, "POST", "/v1/accounts/"+account+"/jobs", object{"kind": "evaluation", "name": "eval"}).into(201, &api.Job{})
