@@ -63,6 +63,7 @@ func New(ctx context.Context, o Options) *Server {
 	routes := humago.New(mux, config)
 	s.accountRoutes(routes)
 	s.purchaseRoutes(routes)
+	s.rechargeRoutes(routes)
 	s.supportRoutes(routes)
 	s.keyRoutes(routes)
 	s.webhookRoutes(routes)

@@ -77,14 +77,15 @@ func BalanceLimit(number int) money.USD { return row(number).balanceLimit }
 // (R22). The caller vouches for the state's version: it only grows (I10).
 func EntitlementFor(state models.EntitlementState) models.Entitlement {
 	return models.Entitlement{
-		AccountID: state.AccountID,
-		Version:   state.Version,
-		Tier:      models.Tier{Number: clamp(state.Tier), Name: TierName(state.Tier)},
-		Limits:    RateLimitsFor(state.Tier),
-		Models:    ModelsFor(state.Tier),
-		Suspended: state.Suspended,
-		Blocked:   state.Blocked,
-		ChangedAt: state.ChangedAt.UTC(),
+		AccountID:       state.AccountID,
+		Version:         state.Version,
+		Tier:            models.Tier{Number: clamp(state.Tier), Name: TierName(state.Tier)},
+		Limits:          RateLimitsFor(state.Tier),
+		Models:          ModelsFor(state.Tier),
+		Suspended:       state.Suspended,
+		Blocked:         state.Blocked,
+		RechargingUntil: state.RechargingUntil,
+		ChangedAt:       state.ChangedAt.UTC(),
 	}
 }
 

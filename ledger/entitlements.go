@@ -13,7 +13,7 @@ import (
 func (l *Ledger) Entitlement(ctx context.Context, accountID string) (models.EntitlementState, error) {
 	return one[models.EntitlementState](ctx, l, "read entitlement",
 		`
-		select account_id::text, version, tier, suspended, blocked_since is not null and tier > 0 as blocked, changed_at from entitlements where account_id = $1`, accountID)
+		select account_id::text, version, tier, suspended, blocked_since is not null and tier > 0 as blocked, recharging_until, changed_at from entitlements where account_id = $1`, accountID)
 }
 
 // GatewayStates says what each of the gateways is known to hold of an account,

@@ -22,6 +22,9 @@ type Entitlement struct {
 	// Blocked: credits and limit are used up. All use is blocked until credits are
 	// bought or the limit is raised (R8).
 	Blocked bool `json:"blocked"`
+	// RechargingUntil: credits are on their way, so a blocked account is answered to
+	// come back, until then at the latest (R55).
+	RechargingUntil *time.Time `json:"recharging_until,omitempty"`
 	// ChangedAt is when this version came to be.
 	ChangedAt time.Time `json:"changed_at"`
 }

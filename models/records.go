@@ -106,6 +106,8 @@ type EntitlementState struct {
 	Suspended bool
 	// Blocked: the account has used up its credits and reached its limit (R8). The
 	// Limited tier is not admitted either, but that is not what blocks it.
-	Blocked   bool
-	ChangedAt time.Time
+	Blocked bool
+	// RechargingUntil: credits are being bought by themselves, and may be expected until then (R55).
+	RechargingUntil *time.Time
+	ChangedAt       time.Time
 }
