@@ -20,9 +20,9 @@ const (
 	unconfirmedPurchases       = 3
 	unconfirmedCents     int64 = 50_000
 
-	// hourlyPurchases bounds an account's automatic purchases in an hour that belong
+	// HourlyPurchases bounds an account's automatic purchases in an hour that belong
 	// to no confirmed plan (R26). A confirmation is good for confirmationLasts.
-	hourlyPurchases   = 10
+	HourlyPurchases   = 10
 	confirmationLasts = 24 * time.Hour
 
 	// NetworkDeclines is how often a card may be declined within NetworkWindow before
@@ -180,7 +180,7 @@ func hourlyLimit(r models.Recharge, at time.Time) *time.Time {
 	if r.Halt == models.HaltHourlyLimit && r.HaltUntil != nil && at.Before(*r.HaltUntil) {
 		return r.HaltUntil
 	}
-	if r.MadeLastHour < hourlyPurchases {
+	if r.MadeLastHour < HourlyPurchases {
 		return nil
 	}
 	until := at.Add(time.Hour)

@@ -108,6 +108,31 @@ func (l *Ledger) WakeRecharges(ctx context.Context, before, again time.Time, lim
 		select count(*) from put`, before, again, limit)
 }
 
+// SweepRunawayRecharges raises an alert for each account that was charged by itself
+// more often in the last hour than perAccount allows and its customer confirmed, and
+// one if all together were more often than perHour. It resolves those that are over,
+// and answers how many are new.
+func (l *Ledger) SweepRunawayRecharges(ctx context.Context, now time.Time, perAccount, perHour int64) (int64, error) {
+	return l.exec(ctx, "sweep runaway recharges", `
+		with made as materialized (
+			select account_id, count(*) as n from purchases
+			 where origin = 'auto_recharge' and created_at > $1::timestamptz - interval '1 hour' group by account_id),
+		runaway as materialized (
+			select 'auto-recharge/' || m.account_id as subject, m.account_id,
+			       format('%s automatic charges within an hour; %s are allowed. Hold them all with: starter auto-recharge pause --all', m.n, $2::bigint) as detail
+			  from made m left join auto_recharges r on r.account_id = m.account_id
+			 where m.n > $2 and m.n > coalesce(r.confirmed_purchases, 0)
+			union all
+			select 'auto-recharge', null, format('%s automatic charges within an hour, of %s accounts. Hold them all with: starter auto-recharge pause --all', sum(n), count(*))
+			  from made having sum(n) > $3),
+		over as (
+			update alerts a set resolved_at = $1
+			 where a.resolved_at is null and a.kind = 'recharge_runaway' and not exists (select from runaway r where r.subject = a.subject))
+		insert into alerts (kind, subject, account_id, detail, raised_at)
+		select 'recharge_runaway', subject, account_id, detail, $1 from runaway
+		on conflict (kind, subject) where resolved_at is null do nothing`, now, perAccount, perHour)
+}
+
 // HoldRecharges holds all automatic charges, or lets them go on, with the audit
 // entry of who said so. What is due meanwhile stays due.
 func (l *Ledger) HoldRecharges(ctx context.Context, held bool, audit models.AuditEntry) error {

@@ -42,6 +42,8 @@ const (
 	AlertChargeRefused AlertKind = "charge_refused"
 	// AlertCaptureInReview: Stripe holds money for a purchase that ended without credit (I3).
 	AlertCaptureInReview AlertKind = "capture_in_review"
+	// AlertRechargeRunaway: more is charged by itself than should be possible, or than is usual (R26).
+	AlertRechargeRunaway AlertKind = "recharge_runaway"
 	// AlertWebhookVersion: Stripe sends events of another API version (F17).
 	AlertWebhookVersion AlertKind = "webhook_version"
 )

@@ -197,6 +197,7 @@ func TestEveryKindOfMessageIsDelivered(t *testing.T) {
 		ledger.MessagePaymentChanged: {id, "signal purchase/" + id + " payment-changed"},
 		ledger.MessageTierPropagated: {id, "signal purchase/" + id + " tier-propagated"},
 		ledger.MessagePropagate:      {account, "signal-with-start tier-propagation/" + account + " propagate {Force:false} on p"},
+		ledger.MessageRecharge:       {account, "signal-with-start auto-recharge/" + account + " recharge <nil> on p"},
 		ledger.MessageForceSync:      {account, "signal-with-start tier-propagation/" + account + " propagate {Force:true} on p"},
 	} {
 		w.put(t, kind, c.subject)
@@ -206,8 +207,8 @@ func TestEveryKindOfMessageIsDelivered(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", kind, said, c.call)
 		}
 	}
-	if n := len(w.temporal.said()); n != 5 {
-		t.Errorf("%d calls, want 5", n)
+	if n := len(w.temporal.said()); n != 6 {
+		t.Errorf("%d calls, want 6", n)
 	}
 
 	w.put(t, ledger.MessageMailPurchaseApproved, id)

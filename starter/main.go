@@ -81,6 +81,7 @@ func command() *cobra.Command {
 	root.AddCommand(
 		serveCommand(), migrateCommand(), keysCommand(), ledgerCommand(),
 		purchaseCommand(), statusCommand(), forceSyncCommand(), grantCommand(), alertsCommand(),
+		autoRechargeCommand(),
 	)
 	return root
 }

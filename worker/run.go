@@ -62,9 +62,10 @@ func run(ctx context.Context, settings config.Worker, w wiring, log *slog.Logger
 
 	outbox := relay.New(store, temporal, w.queues, mail, log)
 	outbox.Gateways = settings.GatewayURLs
+	outbox.RechargesAlertPerHour = settings.RechargesAlertPerHour
 	stripe := activities.NewStripeClient(settings.StripeAPIBase, settings.StripeSecretKey)
 	work := acts{
-		ledger:   &activities.Ledger{Store: store, Gateways: settings.GatewayURLs, Wake: outbox.Wake, Now: now},
+		ledger:   &activities.Ledger{Store: store, Gateways: settings.GatewayURLs, Wake: outbox.Wake, Now: now, RechargePace: settings.RechargePace()},
 		stripe:   &activities.Stripe{API: stripe, ReturnURL: settings.ReturnURL},
 		checkout: &activities.Checkout{API: stripe, Store: store, Now: now},
 		gateways: &activities.Gateways{
@@ -155,6 +156,7 @@ func newWorkers(p parts) (purchases, pushes sdkworker.Worker) {
 	purchases = sdkworker.New(temporal, w.queues.Purchases, options)
 	purchases.RegisterWorkflow(workflows.Purchase)
 	purchases.RegisterWorkflow(workflows.TierPropagation)
+	purchases.RegisterWorkflow(workflows.AutoRecharge)
 	purchases.RegisterActivity(a.ledger)
 	purchases.RegisterActivity(a.stripe)
 	purchases.RegisterActivity(a.checkout)
