@@ -94,13 +94,13 @@ func (l *Ledger) RechargeEvents(ctx context.Context, accountID string) ([]models
 }
 
 // WakeRecharges wakes up to limit loops that should have looked before the given
-// time and did not, whatever kept them, unless all charges are held. It answers how
-// many (R28). They have until again to look; then they are found once more.
+// time and did not, whatever kept them, and answers how many (R28). While all charges are held
+// these are those alone that have a recharge to look at. They have until again to look; then they are found once more.
 func (l *Ledger) WakeRecharges(ctx context.Context, before, again time.Time, limit int) (int64, error) {
 	return value[int64](ctx, l, "wake recharges", `
 		with due as materialized (
 			select account_id from auto_recharges
-			 where due_at <= $1 and not (select held from recharge_control)
+			 where due_at <= $1 and (purchase_id is not null or not (select held from recharge_control))
 			 order by due_at, account_id limit $3 for update skip locked),
 		later as (
 			update auto_recharges r set due_at = $2 from due where r.account_id = due.account_id),
