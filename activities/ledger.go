@@ -21,6 +21,9 @@ type Ledger struct {
 	// Wake tells the relay of this process that the outbox has news.
 	Wake func()
 	Now  func() time.Time
+	// RechargePace is the least time between two automatic charges of the whole
+	// system; 0 is no bound.
+	RechargePace time.Duration
 }
 
 // PurchaseRef names a purchase.

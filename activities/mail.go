@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/models"
 	"github.com/paystage/paystage/money"
 	"github.com/wneessen/go-mail"
@@ -84,6 +85,22 @@ API. You don't need to do anything, and please don't pay again meanwhile.
 Purchase: %s
 `, account.Name, amount, purchase.ID)
 	return m.send(ctx, "purchase-"+purchase.ID+"-approved", account.Email, "Your payment of "+amount.String()+" was approved", text)
+}
+
+// RechargeHalted tells the customer that auto-recharge buys nothing for now, and
+// what to do (R26, R27).
+func (m *Mail) RechargeHalted(ctx context.Context, account models.Account, event models.RechargeEvent) error {
+	subject := "Auto-recharge is paused"
+	if event.Halt.Off() {
+		subject = "Auto-recharge is switched off"
+	}
+	text := fmt.Sprintf(`Hello %s,
+
+%s
+
+Your balance is not refilled meanwhile. Your billing page shows how it stands.
+`, account.Name, billing.HaltSentence(event.Halt, event.DeclineCode, event.Until))
+	return m.send(ctx, "auto-recharge-"+strconv.FormatInt(event.ID, 10), account.Email, subject, text)
 }
 
 // send delivers one message whose Message-ID, or file name, is made from id.

@@ -11,19 +11,18 @@ import (
 
 // Billing is what an account holds, owes and may use.
 type Billing struct {
-	BalanceMicros    int64      `json:"balance_micros" doc:"Free plus purchased credits less accrued usage; may be negative."`
-	FreeMicros       int64      `json:"free_micros"`
-	PurchasedMicros  int64      `json:"purchased_micros"`
-	AccruedMicros    int64      `json:"accrued_micros"`
-	PastDueMicros    int64      `json:"past_due_micros" doc:"Unpaid invoices; not part of the balance."`
-	LimitMicros      int64      `json:"limit_micros" doc:"How far exposure may go once the credits are used up."`
-	Suspended        bool       `json:"suspended"`
-	Blocked          bool       `json:"blocked" doc:"Credits and limit are used up: all use is blocked until credits are bought or the limit is raised."`
-	Tier             Tier       `json:"tier"`
-	PendingPurchases []Purchase `json:"pending_purchases"`
-	// AutoRecharge is null: the account has none.
-	AutoRecharge *struct{} `json:"auto_recharge" doc:"Null: there is no automatic recharge."`
-	Card         *Card     `json:"card"`
+	BalanceMicros    int64         `json:"balance_micros" doc:"Free plus purchased credits less accrued usage; may be negative."`
+	FreeMicros       int64         `json:"free_micros"`
+	PurchasedMicros  int64         `json:"purchased_micros"`
+	AccruedMicros    int64         `json:"accrued_micros"`
+	PastDueMicros    int64         `json:"past_due_micros" doc:"Unpaid invoices; not part of the balance."`
+	LimitMicros      int64         `json:"limit_micros" doc:"How far exposure may go once the credits are used up."`
+	Suspended        bool          `json:"suspended"`
+	Blocked          bool          `json:"blocked" doc:"Credits and limit are used up: all use is blocked until credits are bought or the limit is raised."`
+	Tier             Tier          `json:"tier"`
+	PendingPurchases []Purchase    `json:"pending_purchases"`
+	AutoRecharge     *AutoRecharge `json:"auto_recharge" doc:"Null: it was never asked for."`
+	Card             *Card         `json:"card"`
 }
 
 // Tier is the account's Build Tier and how far it has reached.
@@ -77,11 +76,15 @@ func (s *Server) getBilling(ctx context.Context, in *accountInput) (*billingOutp
 	if err != nil {
 		return nil, err
 	}
+	recharge, err := s.recharge(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
 	out := &billingOutput{Body: Billing{
 		BalanceMicros: balance.TotalMicros(), FreeMicros: balance.FreeMicros, PurchasedMicros: balance.PurchasedMicros,
 		AccruedMicros: balance.AccruedMicros, PastDueMicros: pastDue,
 		LimitMicros: standing.LimitMicros, Suspended: entitlement.Suspended, Blocked: entitlement.Blocked,
-		Tier: tier, PendingPurchases: make([]Purchase, len(pending)), Card: cardView(card),
+		Tier: tier, PendingPurchases: make([]Purchase, len(pending)), Card: cardView(card), AutoRecharge: recharge,
 	}}
 	now := s.Now()
 	for i, p := range pending {

@@ -75,6 +75,8 @@ var errorsOf = map[string][]int{
 	"POST /v1/support/accounts/{id}/exceptions/{exception}/end": {404},
 	"GET /v1/accounts/{id}/tier/explain":                        {404},
 	"GET /v1/gateways":                                          {},
+	"PUT /v1/accounts/{id}/auto-recharge":                       {404, 409},
+	"POST /v1/accounts/{id}/auto-recharge/preview":              {404, 409},
 }
 
 // The description is valid, and lists every route with the errors that it answers.

@@ -31,6 +31,11 @@ var gauges = []struct {
 	{gauge("outbox_oldest_seconds", "Age of the oldest message in the outbox."), func(v ledger.Vitals) int64 { return v.OldestMessageSecs }},
 	{gauge("alerts_open", "Open alerts."), func(v ledger.Vitals) int64 { return v.OpenAlerts }},
 	{gauge("declines_unknown_code", "Purchases declined with a code that the decline table lacks."), func(v ledger.Vitals) int64 { return v.UnknownDeclines }},
+	{gauge("recharges_last_minute", "Automatic charges of the last minute."), func(v ledger.Vitals) int64 { return v.RechargesLastMinute }},
+	{gauge("recharges_last_hour", "Automatic charges of the last hour."), func(v ledger.Vitals) int64 { return v.RechargesLastHour }},
+	{gauge("recharges_last_hour_account_max", "Automatic charges of the last hour of the account with the most."), func(v ledger.Vitals) int64 { return v.RechargesOfOneAccount }},
+	{gauge("recharges_due", "Accounts whose auto-recharge is to look now."), func(v ledger.Vitals) int64 { return v.RechargesDue }},
+	{gauge("recharges_held", "1 while all automatic charges are held."), func(v ledger.Vitals) int64 { return v.RechargesHeld }},
 }
 
 func gauge(name, help string) *prometheus.Desc {

@@ -22,6 +22,8 @@ type Problem struct {
 	Detail string `json:"detail" doc:"What is wrong and what to do." example:"The least credit purchase is $5.00. Choose a larger amount."`
 	// Errors says, for a request of the wrong form, what is wrong where.
 	Errors []FieldError `json:"errors,omitempty"`
+	// Plan is, for confirmation_required, what there is to say yes to.
+	Plan *RechargePlan `json:"plan,omitempty"`
 
 	// headers go with the answer.
 	headers http.Header
@@ -108,6 +110,8 @@ func humaProblem(status int, message string, errs ...error) *Problem {
 // formProblems names the fields whose errors have a code and a sentence of their own.
 var formProblems = []struct{ field, code, sentence string }{
 	{"amount_cents", billing.CodeInvalidAmount, "amount_cents must be a whole number of cents, such as 2500 for $25.00."},
+	{"threshold_cents", billing.CodeInvalidThreshold, "threshold_cents must be a whole number of cents, such as 5000 for $50.00."},
+	{"monthly_cap_cents", billing.CodeInvalidCap, "monthly_cap_cents must be a whole number of cents, such as 50000 for $500.00; leave it out for no cap."},
 	{"Idempotency-Key", "idempotency_key_required", "Send an Idempotency-Key header of 1 to 200 ASCII characters: one key for one purchase or grant, the same when you repeat it."},
 	{"payment_method", codeInvalidMethod, "payment_method must be the id of a Stripe PaymentMethod, such as pm_1Q2w3E4r. Make one with Stripe.js; never send a card number."},
 	{"purchased_at", "invalid_time", "purchased_at must be a time with its zone, such as 2026-11-03T14:05:00-08:00."},

@@ -23,6 +23,8 @@ var routes = []struct {
 	{"PUT", "/v1/accounts/{id}/card", []models.Role{models.RoleCheckout}},
 	{"DELETE", "/v1/accounts/{id}/card", []models.Role{models.RoleCheckout}},
 	{"POST", "/v1/accounts/{id}/purchases", []models.Role{models.RoleCheckout}},
+	{"PUT", "/v1/accounts/{id}/auto-recharge", []models.Role{models.RoleCheckout}},
+	{"POST", "/v1/accounts/{id}/auto-recharge/preview", []models.Role{models.RoleCheckout}},
 	{"GET", "/v1/purchases/{id}", []models.Role{models.RoleCheckout, models.RoleSupport}},
 	{"GET", "/v1/purchases/{id}/events", []models.Role{models.RoleCheckout, models.RoleSupport}},
 	{"GET", "/v1/accounts/{id}/invoices", []models.Role{models.RoleCheckout, models.RoleFinance}},

@@ -81,6 +81,7 @@ func New(ctx context.Context, o Options) *Server {
 	s.deploymentRoutes(routes)
 	s.costRoutes(routes)
 	s.asOfRoutes(routes)
+	s.rechargeRoutes(routes)
 	s.supportRoutes(routes)
 	s.keyRoutes(routes)
 	s.apiKeyRoutes(routes)

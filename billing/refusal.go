@@ -7,6 +7,8 @@ const (
 	CodeAmountTooLarge    = "amount_too_large"
 	CodeUnsupportedCard   = "unsupported_card"
 	CodeIncompleteAddress = "incomplete_address"
+	CodeInvalidThreshold  = "invalid_threshold"
+	CodeInvalidCap        = "invalid_cap"
 )
 
 // Refusal is the error of every check in this package: the caller asked for

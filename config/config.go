@@ -14,6 +14,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v11"
 	"github.com/paystage/paystage/billing"
@@ -43,6 +44,11 @@ type Worker struct {
 	// ReturnURL is where a bank sends the customer back to; the front door's own
 	// page if empty.
 	ReturnURL string `env:"PAYSTAGE_RETURN_URL"`
+	// RechargesPerSecond bounds the automatic charges of the whole system, whatever
+	// the number of workers.
+	RechargesPerSecond int `env:"PAYSTAGE_RECHARGES_PER_SECOND" envDefault:"20"`
+	// RechargesAlertPerHour is how many automatic charges in an hour raise an alert.
+	RechargesAlertPerHour int64 `env:"PAYSTAGE_RECHARGES_ALERT_PER_HOUR" envDefault:"5000"`
 	// Listen serves the worker's health; empty serves none.
 	Listen string `env:"WORKER_LISTEN"`
 }
@@ -54,6 +60,11 @@ func (w Worker) Keyring() (gateway.Keyring, error) {
 		return gateway.Keyring{}, fmt.Errorf("PAYSTAGE_GATEWAY_SIGNING_KEYS: %w", err)
 	}
 	return keys, nil
+}
+
+// RechargePace is the least time between two automatic charges.
+func (w Worker) RechargePace() time.Duration {
+	return time.Second / time.Duration(max(1, w.RechargesPerSecond))
 }
 
 // Serve configures the front door.
@@ -70,7 +81,7 @@ type Serve struct {
 // LoadWorker reads the worker's configuration.
 func LoadWorker() (Worker, error) {
 	c, err := parse[Worker]()
-	if err := together(err, c.Common.check(), c.checkKeys(), c.checkMail(),
+	if err := together(err, c.Common.check(), c.checkKeys(), c.checkMail(), c.checkPace(),
 		checkURL("PAYSTAGE_RETURN_URL", c.ReturnURL), checkListen("WORKER_LISTEN", c.Listen)); err != nil {
 		return Worker{}, err
 	}
@@ -157,6 +168,17 @@ func (w Worker) checkMail() error {
 		return errors.New("set one of MAIL_DIR (mails as files) and SMTP_URL (mails by a server)")
 	}
 	return nil
+}
+
+func (w Worker) checkPace() error {
+	var errs []error
+	if w.RechargesPerSecond < 1 || w.RechargesPerSecond > 1000 {
+		errs = append(errs, fmt.Errorf("PAYSTAGE_RECHARGES_PER_SECOND: %d is not from 1 to 1000", w.RechargesPerSecond))
+	}
+	if w.RechargesAlertPerHour < 1 {
+		errs = append(errs, fmt.Errorf("PAYSTAGE_RECHARGES_ALERT_PER_HOUR: %d is not 1 or more", w.RechargesAlertPerHour))
+	}
+	return errors.Join(errs...)
 }
 
 // checkSecrets refuses an empty secret, such as behind a comma at the end: anybody

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/paystage/paystage/config"
 )
@@ -18,7 +19,7 @@ import (
 var variables = []string{
 	"DATABASE_URL", "STRIPE_SECRET_KEY", "STRIPE_API_BASE", "PAYSTAGE_GATEWAY_URLS", "PAYSTAGE_URL", "PAYSTAGE_GATEWAY_SIGNING_KEYS",
 	"MAIL_DIR", "SMTP_URL", "MAIL_FROM", "PAYSTAGE_RETURN_URL", "WORKER_LISTEN", "STRIPE_WEBHOOK_SECRET", "PAYSTAGE_LISTEN",
-	"PAYSTAGE_MAX_PURCHASE_CENTS", "PAYSTAGE_GATEWAYS_FILE",
+	"PAYSTAGE_MAX_PURCHASE_CENTS", "PAYSTAGE_GATEWAYS_FILE", "PAYSTAGE_RECHARGES_PER_SECOND", "PAYSTAGE_RECHARGES_ALERT_PER_HOUR",
 }
 
 // needed are those without a default, for both programs.
@@ -67,7 +68,7 @@ func TestWorkerWithDefaults(t *testing.T) {
 			URL: "https://pay.example:8443",
 		},
 		GatewaySigningKeys: "k1:0123456789abcdef", MailDir: "mails", MailFrom: "billing@paystage.example",
-		ReturnURL: "https://pay.example:8443/return",
+		ReturnURL: "https://pay.example:8443/return", RechargesPerSecond: 20, RechargesAlertPerHour: 5000,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got %+v, want %+v", c, want)
@@ -88,13 +89,13 @@ func TestServeWithDefaults(t *testing.T) {
 func TestWhatIsSetIsTaken(t *testing.T) {
 	environment(t, map[string]string{
 		"MAIL_DIR": unset, "SMTP_URL": "smtp://mail", "MAIL_FROM": "a@b.example", "PAYSTAGE_RETURN_URL": "https://shop.example/back?from=bank#top",
-		"WORKER_LISTEN": ":9090", "PAYSTAGE_LISTEN": "127.0.0.1:8080", "PAYSTAGE_MAX_PURCHASE_CENTS": "500", "STRIPE_API_BASE": "http://sim",
+		"WORKER_LISTEN": ":9090", "PAYSTAGE_RECHARGES_PER_SECOND": "50", "PAYSTAGE_RECHARGES_ALERT_PER_HOUR": "100", "PAYSTAGE_LISTEN": "127.0.0.1:8080", "PAYSTAGE_MAX_PURCHASE_CENTS": "500", "STRIPE_API_BASE": "http://sim",
 		"STRIPE_WEBHOOK_SECRET": "whsec_1, whsec_2",
 	})
 	w, err := config.LoadWorker()
 	done(t, err)
 	if w.SMTPURL != "smtp://mail" || w.MailFrom != "a@b.example" || w.ReturnURL != "https://shop.example/back?from=bank#top" || w.Listen != ":9090" ||
-		w.StripeAPIBase != "http://sim" {
+		w.StripeAPIBase != "http://sim" || w.RechargePace() != 20*time.Millisecond || w.RechargesAlertPerHour != 100 {
 		t.Errorf("got %+v", w)
 	}
 	s, err := config.LoadServe()
@@ -139,7 +140,8 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		"AllWrong/worker": {"worker", map[string]string{
 			"PAYSTAGE_URL": "pay.example", "PAYSTAGE_GATEWAY_URLS": "http://a,gateway-2", "PAYSTAGE_GATEWAY_SIGNING_KEYS": "secret-of-ours",
 			"SMTP_URL": "smtp://mail", "WORKER_LISTEN": "nine", "DATABASE_URL": unset,
-		}, []string{"PAYSTAGE_URL", "pay.example", "PAYSTAGE_GATEWAY_URLS", "gateway-2", "PAYSTAGE_GATEWAY_SIGNING_KEYS", "SMTP_URL", "WORKER_LISTEN",
+			"PAYSTAGE_RECHARGES_PER_SECOND": "0", "PAYSTAGE_RECHARGES_ALERT_PER_HOUR": "-1",
+		}, []string{"PAYSTAGE_RECHARGES_PER_SECOND", "PAYSTAGE_RECHARGES_ALERT_PER_HOUR", "PAYSTAGE_URL", "pay.example", "PAYSTAGE_GATEWAY_URLS", "gateway-2", "PAYSTAGE_GATEWAY_SIGNING_KEYS", "SMTP_URL", "WORKER_LISTEN",
 			"DATABASE_URL"}},
 		"AllWrong/serve": {"serve", map[string]string{
 			"PAYSTAGE_URL": "ftp://pay.example", "PAYSTAGE_LISTEN": "8080", "PAYSTAGE_MAX_PURCHASE_CENTS": "ten", "STRIPE_WEBHOOK_SECRET": "secret-of-ours,",

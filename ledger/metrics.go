@@ -11,6 +11,15 @@ type Vitals struct {
 	OpenAlerts         int64
 	UnknownDeclines    int64
 	LaggingEntitlement int64
+	// Automatic charges of the last minute and hour, and of the account with the most
+	// in that hour.
+	RechargesLastMinute   int64
+	RechargesLastHour     int64
+	RechargesOfOneAccount int64
+	// RechargesDue are loops whose time to look has come, RechargesHeld is 1 while all
+	// charges are held.
+	RechargesDue  int64
+	RechargesHeld int64
 }
 
 // Vitals reads them in one query, each by an index on the few rows that matter.
@@ -23,5 +32,12 @@ func (l *Ledger) Vitals(ctx context.Context) (Vitals, error) {
 		       (select coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::bigint from outbox) as oldest_message_secs,
 		       (select count(*) from alerts where resolved_at is null) as open_alerts,
 		       (select count(*) from purchases where not decline_known) as unknown_declines,
-		       (select count(distinct account_id) from purchases where tier_ended_at is null and balance_ended_at is not null) as lagging_entitlement`)
+		       (select count(distinct account_id) from purchases where tier_ended_at is null and balance_ended_at is not null) as lagging_entitlement,
+		       coalesce(r.last_minute, 0) as recharges_last_minute, coalesce(r.last_hour, 0) as recharges_last_hour,
+		       coalesce(r.of_one, 0) as recharges_of_one_account,
+		       (select count(*) from auto_recharges where due_at <= now()) as recharges_due,
+		       (select held::integer::bigint from recharge_control) as recharges_held
+		  from (select sum(last_minute)::bigint as last_minute, sum(last_hour)::bigint as last_hour, max(last_hour) as of_one
+		          from (select count(*) filter (where created_at > now() - interval '1 minute') as last_minute, count(*) as last_hour
+		                  from purchases where origin = 'auto_recharge' and created_at > now() - interval '1 hour' group by account_id) a) r`)
 }

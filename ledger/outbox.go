@@ -6,7 +6,7 @@ import (
 )
 
 // MessageKind says what an outbox row asks for. Its subject is the id of a
-// purchase or of an account, as the kind's name says.
+// purchase, of an account or of an event of auto-recharge, as the kind's name says.
 type MessageKind string
 
 // The kinds of outbox rows.
@@ -16,7 +16,9 @@ const (
 	MessageTierPropagated       MessageKind = "tier_propagated"
 	MessagePropagate            MessageKind = "propagate"
 	MessageForceSync            MessageKind = "force_sync"
+	MessageRecharge             MessageKind = "recharge"
 	MessageMailPurchaseApproved MessageKind = "mail_purchase_approved"
+	MessageMailRechargeHalted   MessageKind = "mail_recharge_halted"
 )
 
 // Message is an outbox row on its way out.
@@ -37,6 +39,9 @@ type Lane string
 const (
 	LaneWorkflows Lane = "workflows"
 	LaneMail      Lane = "mail"
+	// LaneRecharges goes to Temporal as well, but a thousand accounts that cross their
+	// threshold at once must not hold up what a customer waits for.
+	LaneRecharges Lane = "recharges"
 )
 
 // ClaimMessages takes up to limit due messages of the lanes, of all lanes if none
@@ -48,7 +53,7 @@ func (l *Ledger) ClaimMessages(ctx context.Context, limit int, lease time.Durati
 	return many[Message](ctx, l, "claim outbox messages", `
 		with due as materialized (
 			select id from outbox where due_at <= clock_timestamp()
-			   and ($3::text[] is null or case when kind like 'mail\_%' then 'mail' else 'workflows' end = any($3))
+			   and ($3::text[] is null or case when kind like 'mail\_%' then 'mail' when kind = 'recharge' then 'recharges' else 'workflows' end = any($3))
 			 order by due_at, id limit $1 for update skip locked)
 		update outbox o set due_at = clock_timestamp() + $2::interval, attempts = o.attempts + 1
 		  from due where o.id = due.id

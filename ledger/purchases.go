@@ -34,8 +34,8 @@ type NewPurchase struct {
 func (l *Ledger) CreatePurchase(ctx context.Context, n NewPurchase) (purchase models.Purchase, created bool, err error) {
 	purchase, err = one[models.Purchase](ctx, l, "create purchase", `
 		with made as (
-			insert into purchases (id, account_id, idempotency_key, origin, amount_cents, stripe_customer_id, payment_method_id, created_at)
-			select $1, a.id, $3, $4, $5, a.stripe_customer_id, c.payment_method_id, $6
+			insert into purchases (id, account_id, idempotency_key, origin, amount_cents, stripe_customer_id, payment_method_id, card_fingerprint, created_at)
+			select $1, a.id, $3, $4, $5, a.stripe_customer_id, c.payment_method_id, c.fingerprint, $6
 			  from accounts a join cards c on c.account_id = a.id
 			 where a.id = $2 and a.stripe_customer_id is not null
 			on conflict (account_id, idempotency_key) do nothing

@@ -32,6 +32,8 @@ const (
 	AlertMailUndelivered AlertKind = "mail_undelivered"
 	// AlertDeploymentsBehind: deployments run that have not been charged for over 15 minutes (R46).
 	AlertDeploymentsBehind AlertKind = "deployments_behind"
+	// AlertRechargeRunaway: more is charged by itself than should be possible, or than is usual (R26).
+	AlertRechargeRunaway AlertKind = "recharge_runaway"
 	// AlertWebhookVersion: Stripe sends events of another API version (F17).
 	AlertWebhookVersion AlertKind = "webhook_version"
 )

@@ -21,6 +21,8 @@ const (
 	// parallel bounds how many messages of a lane are on their way at once. No more
 	// are claimed than can be delivered now, so that no lease runs out in a queue.
 	parallel = 32
+	// parallelRecharges is that for the loops of auto-recharge, which have time.
+	parallelRecharges = 4
 	// lease is how long a claimed message is this relay's; delivery and noteWithin
 	// bound a delivery and the note of it to well within it.
 	lease      = 30 * time.Second
@@ -39,7 +41,9 @@ type Relay struct {
 	Log      *slog.Logger
 	// Gateways gives the base URLs of the gateways that must hold an entitlement.
 	Gateways func() []string
-	lanes    []*lane
+	// RechargesAlertPerHour is how many automatic charges in an hour raise an alert.
+	RechargesAlertPerHour int64
+	lanes                 []*lane
 }
 
 // lane delivers the messages that go to one place.
@@ -54,7 +58,7 @@ type lane struct {
 // New makes a relay. Its Wake may be called before Run.
 func New(store *ledger.Ledger, temporal client.Client, queues workflows.Queues, mail *activities.Mail, log *slog.Logger) *Relay {
 	r := &Relay{Store: store, Temporal: temporal, Queues: queues, Mail: mail, Log: log}
-	for _, name := range []ledger.Lane{ledger.LaneWorkflows, ledger.LaneMail} {
+	for name, parallel := range map[ledger.Lane]int{ledger.LaneWorkflows: parallel, ledger.LaneMail: parallel, ledger.LaneRecharges: parallelRecharges} {
 		r.lanes = append(r.lanes, &lane{name: name, news: make(chan struct{}, 1), slots: make(chan struct{}, parallel)})
 	}
 	return r
@@ -152,6 +156,10 @@ func (r *Relay) deliver(ctx context.Context, m ledger.Message) error {
 		return workflows.Propagate(ctx, r.Temporal, r.Queues, m.Subject, workflows.PropagationRequest{})
 	case ledger.MessageForceSync:
 		return workflows.Propagate(ctx, r.Temporal, r.Queues, m.Subject, workflows.PropagationRequest{Force: true})
+	case ledger.MessageRecharge:
+		return workflows.Recharge(ctx, r.Temporal, r.Queues, m.Subject)
+	case ledger.MessageMailRechargeHalted:
+		return r.mailRechargeHalted(ctx, m.Subject)
 	case ledger.MessageMailPurchaseApproved:
 		return r.mailPurchaseApproved(ctx, m.Subject)
 	}
@@ -179,6 +187,18 @@ func (r *Relay) mailPurchaseApproved(ctx context.Context, purchaseID string) err
 		return err
 	}
 	return r.Mail.PurchaseApproved(ctx, account, purchase)
+}
+
+func (r *Relay) mailRechargeHalted(ctx context.Context, eventID string) error {
+	event, err := r.Store.RechargeEvent(ctx, eventID)
+	if err != nil {
+		return err
+	}
+	account, err := r.Store.Account(ctx, event.AccountID)
+	if err != nil {
+		return err
+	}
+	return r.Mail.RechargeHalted(ctx, account, event)
 }
 
 // backoff is the pause before a message's next delivery: a quarter of a second,

@@ -39,6 +39,9 @@ func TestBackoffDoublesToAMinuteOrAnHour(t *testing.T) {
 	if delivery+noteWithin >= lease {
 		t.Error("a delivery may last longer than its lease")
 	}
+	if rechargesEvery+rechargesAfter >= time.Minute {
+		t.Error("an account below its threshold may wait over a minute (R28)")
+	}
 }
 
 // I6: what Temporal may have forgotten is started again, when it is old enough.

@@ -198,6 +198,7 @@ func TestEveryKindOfMessageIsDelivered(t *testing.T) {
 		ledger.MessagePaymentChanged: {id, "signal purchase/" + id + " payment-changed"},
 		ledger.MessageTierPropagated: {id, "signal purchase/" + id + " tier-propagated"},
 		ledger.MessagePropagate:      {account, "signal-with-start tier-propagation/" + account + " propagate {Force:false} on p"},
+		ledger.MessageRecharge:       {account, "signal-with-start auto-recharge/" + account + " recharge <nil> on p"},
 		ledger.MessageForceSync:      {account, "signal-with-start tier-propagation/" + account + " propagate {Force:true} on p"},
 	} {
 		w.put(t, kind, c.subject)
@@ -207,8 +208,8 @@ func TestEveryKindOfMessageIsDelivered(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", kind, said, c.call)
 		}
 	}
-	if n := len(w.temporal.said()); n != 5 {
-		t.Errorf("%d calls, want 5", n)
+	if n := len(w.temporal.said()); n != 6 {
+		t.Errorf("%d calls, want 6", n)
 	}
 
 	w.put(t, ledger.MessageMailPurchaseApproved, id)
@@ -584,5 +585,62 @@ func TestSweepsChargeDeployments(t *testing.T) {
 	done(t, err)
 	if !v.OK() {
 		t.Errorf("the ledger does not hold: %+v", v)
+	}
+}
+
+// R26, R27: every halt of auto-recharge is told by a mail that says what to do.
+func TestR27HaltsAreMailed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	account := uuid.NewString()
+	done(t, w.CreateAccount(t.Context(), models.Account{ID: account, Email: "ada@example.com", Name: "Ada", Territory: "US", CreatedAt: noon}))
+	tell := func(halt models.RechargeHalt, code string, until any) {
+		_, err := w.db.Exec(t.Context(), `select recharge_tell($1, $2, $3, $4, null, $5)`, account, halt, code, until, noon)
+		done(t, err)
+	}
+	tell(models.HaltCardRefused, "stolen_card", nil)
+	tell(models.HaltMonthlyCap, "", noon.Add(time.Hour))
+	w.run(t, w.relay(t))
+	eventually(t, "mails", func() []string { return w.left(t) }, none)
+	for file, want := range map[string][]string{
+		"auto-recharge-1.eml": {"Auto-recharge is switched off", "The card was declined. Contact your bank"},
+		"auto-recharge-2.eml": {"Auto-recharge is paused", "3 November 2026, 13:00 UTC", "Raise the cap"},
+	} {
+		mail, err := os.ReadFile(filepath.Join(w.mails, file))
+		done(t, err)
+		text := strings.NewReplacer("=\r\n", "", "\r\n", " ").Replace(string(mail))
+		for _, words := range append(want, "To: <ada@example.com>") {
+			if !strings.Contains(text, words) || strings.Contains(text, "stolen") {
+				t.Errorf("%s lacks %q:\n%s", file, words, text)
+			}
+		}
+	}
+}
+
+// R28: no account that should be recharging waits over a minute, whatever died.
+func TestR28DueRechargesAreWokenWithinAMinute(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.purchase(t, "ada@example.com")
+	_, err := w.db.Exec(t.Context(), `
+		insert into auto_recharges (account_id, enabled, amount_cents, threshold_cents, due_at, changed_at) select id, true, 500, 500, $1, $1 from accounts`, noon)
+	done(t, err)
+	r := w.relay(t)
+	for _, c := range []struct {
+		at   time.Duration
+		want int
+	}{{9 * time.Second, 0}, {10 * time.Second, 1}, {69 * time.Second, 1}, {80 * time.Second, 1}} {
+		r.WakeRecharges(t.Context(), noon.Add(c.at))
+		if left := w.left(t); len(left) != c.want {
+			t.Errorf("after %s there is %v", c.at, left)
+		}
+	}
+	w.Close()
+	r.WakeRecharges(t.Context(), noon)
+	r.WatchRecharges(t.Context(), noon)
+	for _, said := range []string{"recharges that are due not looked for", "automatic charges not watched"} {
+		if !strings.Contains(w.logged.String(), said) {
+			t.Errorf("without a database: %s", w.logged)
+		}
 	}
 }

@@ -30,6 +30,15 @@ const (
 	accruePage  = 2500
 	// accrueWithin is how long deployments may go uncharged before somebody looks why.
 	accrueWithin = 15 * time.Minute
+	// rechargesEvery is how often accounts are looked for that should be recharging
+	// and are not, and rechargesAfter how long after their time: together well under
+	// the minute that none may wait (R28). A page of them is woken at a time, up to
+	// rechargePages, and each has rechargesAgain to look before it is woken again.
+	rechargesEvery = 30 * time.Second
+	rechargesAfter = 10 * time.Second
+	rechargesAgain = time.Minute
+	rechargePage   = 1000
+	rechargePages  = 100
 )
 
 // Sweep looks after what takes too long, and what is done by the clock, until ctx
@@ -46,6 +55,8 @@ func (r *Relay) Sweep(ctx context.Context, now func() time.Time) {
 		do    func(context.Context, time.Time)
 	}{
 		{alertEvery, r.RaiseAlerts},
+		{alertEvery, r.WatchRecharges},
+		{rechargesEvery, r.WakeRecharges},
 		{restartEvery, r.restartPending},
 		{restartEvery, r.pushLagging},
 		{accrueEvery, r.accrueDeployments},
@@ -166,5 +177,33 @@ func (r *Relay) pushLagging(ctx context.Context, _ time.Time) {
 	}
 	if lagging > 0 {
 		r.Log.Warn("entitlements are behind at some gateway", "accounts", lagging)
+	}
+}
+
+// WatchRecharges raises an alert when more is charged by itself than the rules
+// allow an account, or than is usual for all together.
+func (r *Relay) WatchRecharges(ctx context.Context, now time.Time) {
+	raised, err := r.Store.SweepRunawayRecharges(ctx, now, billing.HourlyPurchases, r.RechargesAlertPerHour)
+	if err != nil {
+		r.Log.Error("automatic charges not watched", "error", err)
+		return
+	}
+	if raised > 0 {
+		r.Log.Error("automatic charges run away; see the open alerts, and `starter auto-recharge pause`", "new", raised)
+	}
+}
+
+// WakeRecharges wakes the loops of accounts that should have looked by now and have
+// not, whatever died: no account below its threshold waits over a minute (R28).
+func (r *Relay) WakeRecharges(ctx context.Context, now time.Time) {
+	for range rechargePages {
+		woken, err := r.Store.WakeRecharges(ctx, now.Add(-rechargesAfter), now.Add(rechargesAgain), rechargePage)
+		if err != nil {
+			r.Log.Error("recharges that are due not looked for", "error", err)
+			return
+		}
+		if woken < rechargePage {
+			return
+		}
 	}
 }

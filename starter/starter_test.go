@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -61,6 +62,7 @@ func TestExitCodesOfWrongUsage(t *testing.T) {
 		"AmountNoNumber":   {[]string{"purchase", "--account", anAccount, "--amount-cents", "5.5"}, 2, "amount-cents"},
 		"TimeWithoutZone":  {[]string{"force-sync", "--email", "a@b.c", "--purchased-at", "2026-11-03T14:05:00", "--reason", "r"}, 2, "zone"},
 		"AsOfNoTime":       {[]string{"as-of", "--account", "a", "--at", "yesterday"}, 2, "zone"},
+		"HoldNotAll":       {[]string{"auto-recharge", "pause"}, 2, "--all"},
 		"StatusOfNothing":  {[]string{"status"}, 2, "arg"},
 		"NoDatabase":       {[]string{"migrate"}, 1, "DATABASE_URL is not set"},
 		"NoFrontDoor":      {[]string{"alerts"}, 1, "PAYSTAGE_URL is not set"},
@@ -226,6 +228,15 @@ func TestCommandsEndToEnd(t *testing.T) {
 	code, out, message = starter("ledger", "verify", "--output", "json")
 	require.Zero(t, code, message)
 	require.Contains(t, out, `"ledger_sum_micros": 0`)
+
+	for _, verb := range []string{"pause", "resume"} {
+		code, out, message = starter("auto-recharge", verb, "--all", "--reason", "ticket 9", "--by", "Grace", "--output", "json")
+		require.Zero(t, code, message)
+		require.Contains(t, out, fmt.Sprintf(`"held": %t`, verb == "pause"))
+		r, err := store.Recharge(ctx, account.ID, time.Now())
+		require.NoError(t, err)
+		require.Equal(t, verb == "pause", r.Held)
+	}
 
 	code, _, message = starter("keys", "revoke", supportKey, "--reason", "left the company")
 	require.Zero(t, code, message)

@@ -71,10 +71,11 @@ func run(ctx context.Context, settings config.Worker, w wiring, log *slog.Logger
 	}
 	outbox := relay.New(store, temporal, w.queues, mail, log)
 	outbox.Gateways = gateways.URLs
+	outbox.RechargesAlertPerHour = settings.RechargesAlertPerHour
 	pushClient := activities.NewGatewayClient()
 	stripe := activities.NewStripeClient(settings.StripeAPIBase, settings.StripeSecretKey)
 	work := acts{
-		ledger:   &activities.Ledger{Store: store, Gateways: gateways.URLs, Wake: outbox.Wake, Now: w.now},
+		ledger:   &activities.Ledger{Store: store, Gateways: gateways.URLs, Wake: outbox.Wake, Now: w.now, RechargePace: settings.RechargePace()},
 		stripe:   &activities.Stripe{API: stripe, ReturnURL: settings.ReturnURL},
 		checkout: &activities.Checkout{API: stripe, Store: store, Now: w.now},
 		gateways: &activities.Gateways{
@@ -174,6 +175,7 @@ func newWorkers(p parts) (purchases, pushes sdkworker.Worker) {
 	purchases = sdkworker.New(temporal, w.queues.Purchases, options)
 	purchases.RegisterWorkflow(workflows.Purchase)
 	purchases.RegisterWorkflow(workflows.TierPropagation)
+	purchases.RegisterWorkflow(workflows.AutoRecharge)
 	purchases.RegisterActivity(a.ledger)
 	purchases.RegisterActivity(a.stripe)
 	purchases.RegisterActivity(a.checkout)

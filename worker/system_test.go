@@ -74,6 +74,7 @@ func newSystem(t *testing.T, databaseURL string) *system {
 			DatabaseURL: databaseURL, StripeSecretKey: secretKey, StripeAPIBase: stripeServer.URL, URL: frontURL,
 		},
 		GatewaySigningKeys: signingKeys, MailDir: t.TempDir(), MailFrom: "billing@paystage.example", ReturnURL: frontURL + "/return",
+		RechargesPerSecond: 100, RechargesAlertPerHour: 10_000,
 	}
 	for range 2 {
 		g := newTestGateway(t)

@@ -16,13 +16,13 @@ var inHistories = []string{
 	"account_id", "all", "amount_cents", "bank", "bank_started_at", "captured_cents", "charged_after", "code", "complete",
 	"customer", "detail", "expired", "force", "gateway", "gateway_queue", "gateways", "idempotency_key", "kind", "off_session",
 	"otherwise",
-	"payment", "payment_intent_id", "payment_method", "purchase_id", "state", "status", "steps",
+	"payment", "payment_intent_id", "payment_method", "purchase_id", "state", "status", "steps", "wait_millis",
 }
 
 func TestI9HistoriesHoldNoSecretAndNoPersonalData(t *testing.T) {
 	carried := map[string]bool{}
 	for _, carrier := range []any{
-		workflows.PurchaseInput{}, workflows.PurchaseResult{}, workflows.PropagationInput{}, workflows.PropagationRequest{},
+		workflows.PurchaseInput{}, workflows.PurchaseResult{}, workflows.PropagationInput{}, workflows.PropagationRequest{}, workflows.RechargeInput{},
 	} {
 		fieldsOf(t, reflect.TypeOf(carrier), carried)
 	}

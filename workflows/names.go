@@ -33,6 +33,8 @@ const (
 	SignalTierPropagated = "tier-propagated"
 	// SignalPropagate: the account's entitlement is to be pushed.
 	SignalPropagate = "propagate"
+	// SignalRecharge: see whether the account is to be recharged.
+	SignalRecharge = "recharge"
 )
 
 // PurchaseWorkflowID is the id of a purchase's workflow.
@@ -40,6 +42,9 @@ func PurchaseWorkflowID(purchaseID string) string { return "purchase/" + purchas
 
 // PropagationWorkflowID is the id of an account's propagation.
 func PropagationWorkflowID(accountID string) string { return "tier-propagation/" + accountID }
+
+// RechargeWorkflowID is the id of an account's auto-recharge loop.
+func RechargeWorkflowID(accountID string) string { return "auto-recharge/" + accountID }
 
 // chargeKey is the idempotency key of an attempt to charge. It is made from the
 // workflow's id and not its run's: a reset or a second start sends the same key.
@@ -89,6 +94,18 @@ func Propagate(ctx context.Context, c client.Client, q Queues, accountID string,
 		TierPropagation, PropagationInput{AccountID: accountID, GatewayQueue: q.Gateways})
 	if err != nil {
 		return fmt.Errorf("start tier propagation: %w", err)
+	}
+	return nil
+}
+
+// Recharge has an account's auto-recharge looked at by the one workflow that does
+// it, starting it if it doesn't run.
+func Recharge(ctx context.Context, c client.Client, q Queues, accountID string) error {
+	_, err := c.SignalWithStartWorkflow(ctx, RechargeWorkflowID(accountID), SignalRecharge, nil,
+		client.StartWorkflowOptions{TaskQueue: q.Purchases, WorkflowTaskTimeout: workflowTaskTimeout},
+		AutoRecharge, RechargeInput{AccountID: accountID})
+	if err != nil {
+		return fmt.Errorf("start auto-recharge: %w", err)
 	}
 	return nil
 }

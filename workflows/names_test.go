@@ -24,6 +24,8 @@ func TestIDsNeverChange(t *testing.T) {
 	for got, want := range map[string]string{
 		workflows.PurchaseWorkflowID("p1"):    "purchase/p1",
 		workflows.PropagationWorkflowID("a1"): "tier-propagation/a1",
+		workflows.RechargeWorkflowID("a1"):    "auto-recharge/a1",
+		workflows.SignalRecharge:              "recharge",
 		workflows.SignalPaymentChanged:        "payment-changed",
 		workflows.SignalTierPropagated:        "tier-propagated",
 		workflows.SignalPropagate:             "propagate",

@@ -29,6 +29,7 @@ func TestF23RecordedHistoriesReplay(t *testing.T) {
 			replayer := worker.NewWorkflowReplayer()
 			replayer.RegisterWorkflow(workflows.Purchase)
 			replayer.RegisterWorkflow(workflows.TierPropagation)
+			replayer.RegisterWorkflow(workflows.AutoRecharge)
 			if err := replayer.ReplayWorkflowHistoryFromJSONFile(silent, file); err != nil {
 				t.Error(err)
 			}

@@ -81,6 +81,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: t, answers: map[string]any{}}
 	w.RegisterWorkflow(workflows.Purchase)
 	w.RegisterWorkflow(workflows.TierPropagation)
+	w.RegisterWorkflow(workflows.AutoRecharge)
 	for _, acts := range []any{&activities.Ledger{}, &activities.Stripe{}, &activities.Checkout{}, &activities.Gateways{}} {
 		w.RegisterActivity(acts)
 	}
