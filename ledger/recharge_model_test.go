@@ -255,8 +255,16 @@ func (m *rechargeModel) use(t *rapid.T) {
 func (b *books) charge(t tb, account string, cents int64, at time.Time) {
 	t.Helper()
 	rules := billing.TierRules()
+	b.used(t, account, cents*10_000)
 	b.do(t, `select usage_charge('usage', $1, array[$2::uuid], array[$3::text::numeric], $4, $5, $6) from balances where account_id = $2 for update`,
 		uuid.NewString(), account, fmt.Sprint(cents*10_000_000_000), rules.Thresholds, rules.Limits, at)
+}
+
+// used notes so many micro-dollars of usage where reports are summed up.
+func (b *books) used(t tb, account string, micros int64) {
+	t.Helper()
+	b.do(t, `insert into usage_totals as u (account_id, period, price_id, resource, events, quantity, picos) values ($1, '2026-11-01', 1, '', 1, 1, $2::bigint * 1000000)
+		on conflict (account_id, period, price_id, resource) do update set picos = u.picos + excluded.picos`, account, micros)
 }
 
 func (m *rechargeModel) bankApproves(t *rapid.T) {

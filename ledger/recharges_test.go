@@ -77,6 +77,7 @@ func TestR28CrossingTheThresholdWakes(t *testing.T) {
 	_, err = b.db.Exec(t.Context(), `select ledger_post('k', 'usage', $1, now(), array['purchased', 'revenue']::ledger_book[], array[-45000000, 45000000])`, account)
 	done(t, err)
 	same(t, "wake-ups", b.wakes(t, account), 1)
+	b.used(t, account, 45_000_000)
 	b.sound(t)
 }
 
