@@ -117,6 +117,8 @@ func measure(ctx context.Context, env stack.Env) ([]result, error) {
 		{"history of a purchase", history},
 		{"a lone purchase", latency},
 		{"purchases and empty workflows", throughput},
+		{"a thousand accounts that recharge at once", rechargeWave},
+		{"looking for accounts to recharge among a million", rechargeSweep},
 	} {
 		began := time.Now()
 		fmt.Printf("==> %s\n", b.name)

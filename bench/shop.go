@@ -57,9 +57,8 @@ func (s *shop) call(ctx context.Context, method, path string, body, out any) err
 	return json.Unmarshal(answer, out)
 }
 
-// customer opens an account with a card and buys it to the highest tier, so that
-// what it buys from then on changes no tier.
-func (s *shop) customer(ctx context.Context) (string, error) {
+// account opens an account with a card.
+func (s *shop) account(ctx context.Context) (string, error) {
 	var account api.Account
 	err := s.call(ctx, http.MethodPost, "/v1/accounts",
 		map[string]string{"email": "bench@example.com", "name": "Bench", "territory": "US"}, &account)
@@ -73,11 +72,18 @@ func (s *shop) customer(ctx context.Context) (string, error) {
 			"line1": "1 Main St", "city": "Springfield", "state": "IL", "postal_code": "62701", "country": "US",
 		},
 	}, &card)
+	return account.ID, err
+}
+
+// customer opens an account with a card and buys it to the highest tier, so that
+// what it buys from then on changes no tier.
+func (s *shop) customer(ctx context.Context) (string, error) {
+	id, err := s.account(ctx)
 	if err != nil {
 		return "", err
 	}
-	_, err = s.buy(ctx, account.ID, 100_000)
-	return account.ID, err
+	_, err = s.buy(ctx, id, 100_000)
+	return id, err
 }
 
 // buy buys and answers the completed purchase's id.
