@@ -127,6 +127,8 @@ func measure(ctx context.Context, env stack.Env) ([]result, error) {
 		{"a change at both gateways", propagation},
 		{"a million accounts for a new gateway", fullSync},
 		{"10,000 accounts that change at once", billingRun},
+		{"a thousand accounts that recharge at once", rechargeWave},
+		{"looking for accounts to recharge among a million", rechargeSweep},
 	} {
 		if !chosen(b.name, os.Args[1:]) {
 			continue

@@ -17,6 +17,8 @@ const (
 	MessagePropagate            MessageKind = "propagate"
 	MessageForceSync            MessageKind = "force_sync"
 	MessageRecharge             MessageKind = "recharge"
+	MessageRechargeEnded        MessageKind = "recharge_ended"
+	MessageStartRecharge        MessageKind = "start_recharge"
 	MessageMailPurchaseApproved MessageKind = "mail_purchase_approved"
 	MessageMailRechargeHalted   MessageKind = "mail_recharge_halted"
 )
@@ -39,8 +41,9 @@ type Lane string
 const (
 	LaneWorkflows Lane = "workflows"
 	LaneMail      Lane = "mail"
-	// LaneRecharges goes to Temporal as well, but a thousand accounts that cross their
-	// threshold at once must not hold up what a customer waits for.
+	// LaneRecharges goes to Temporal as well: the loops of auto-recharge that are to
+	// begin. A thousand accounts that cross their threshold at once must not hold up
+	// what a customer waits for.
 	LaneRecharges Lane = "recharges"
 )
 

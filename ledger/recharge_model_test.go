@@ -114,7 +114,7 @@ func newRechargeModel(t *rapid.T, b *books) *rechargeModel {
 // lost, and those that the sweep finds. No account waits over a minute (R28).
 func (m *rechargeModel) loop(t *rapid.T) {
 	if rapid.IntRange(0, 4).Draw(t, "lost") == 0 {
-		m.do(t, `delete from outbox where kind = 'recharge' and subject = $1`, m.account)
+		m.do(t, `delete from outbox where kind in ('recharge', 'recharge_ended') and subject = $1`, m.account)
 		m.at = m.at.Add(time.Minute)
 	}
 	m.look(t)
@@ -128,7 +128,7 @@ func (m *rechargeModel) loop(t *rapid.T) {
 func (m *rechargeModel) look(t *rapid.T) {
 	_, err := m.WakeRecharges(t.Context(), m.at, m.at.Add(time.Minute), 1000)
 	done(t, err)
-	if ask[int](t, m.books, `with gone as (delete from outbox where kind = 'recharge' and subject = $1 returning 1) select count(*)::int from gone`, m.account) == 0 {
+	if ask[int](t, m.books, `with gone as (delete from outbox where kind in ('recharge', 'recharge_ended') and subject = $1 returning 1) select count(*)::int from gone`, m.account) == 0 {
 		return
 	}
 	m.advance(t)

@@ -70,7 +70,8 @@ func (l *Ledger) Recharge(ctx context.Context, accountID string, at time.Time) (
 }
 
 // ConfigureRecharge stores what the customer asks for, with the number of purchases
-// of the plan that they confirmed, and has the account's loop look.
+// of the plan that they confirmed, and has the account's loop look if there is
+// something to buy.
 func (l *Ledger) ConfigureRecharge(ctx context.Context, accountID string, s models.RechargeSettings, confirmed int64, at time.Time) error {
 	_, err := l.exec(ctx, "configure auto-recharge", `select recharge_configure($1, $2, $3, $4, $5, $6, $7)`,
 		accountID, s.Enabled, s.AmountCents, s.ThresholdCents, s.MonthlyCapCents, confirmed, at)

@@ -158,7 +158,7 @@ func TestPaceOfAllAutomaticCharges(t *testing.T) {
 		}
 	}
 	b.do(t, `update auto_recharges set slot_at = clock_timestamp() - interval '1 second' where account_id = $1`, second)
-	b.do(t, `update auto_recharges set slot_at = clock_timestamp() - interval '6 seconds' where account_id = $1`, third)
+	b.do(t, `update auto_recharges set slot_at = clock_timestamp() - interval '31 seconds' where account_id = $1`, third)
 	if step := b.advance(t, second, noon, pace); step.Action != billing.RechargeAwait {
 		t.Errorf("it was its turn: %+v", step)
 	}

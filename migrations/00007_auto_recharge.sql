@@ -83,11 +83,11 @@ insert into recharge_control default values;
 -- Has an account's loop look, in the transaction that gave the reason (R28): the
 -- outbox row wakes it, and the due time has the sweep find it should that be lost.
 -- +goose StatementBegin
-create function recharge_wake(p_account uuid) returns void language plpgsql as $$
+create function recharge_wake(p_account uuid, p_kind text default 'recharge') returns void language plpgsql as $$
 begin
     update auto_recharges set due_at = '-infinity' where account_id = p_account;
     if found then
-        perform outbox_put('recharge', p_account::text);
+        perform outbox_put(p_kind, p_account::text);
     end if;
 end
 $$;
@@ -122,7 +122,7 @@ create trigger balances_cross_recharge after update of free_micros, purchased_mi
 create function purchases_wake_recharge() returns trigger language plpgsql as $$
 begin
     if new.origin = 'auto_recharge' then
-        perform recharge_wake(new.account_id);
+        perform recharge_wake(new.account_id, 'recharge_ended');
     elsif new.bank = 'approved' then
         delete from recharge_cards
          where account_id = new.account_id and fingerprint = new.card_fingerprint and halt = 'retry';
@@ -187,7 +187,7 @@ begin
 end
 $$;
 
--- Stores what the customer asks for, and has the loop look. Switching on again is
+-- Stores what the customer asks for, and has the loop look if that asks for credits. Switching on again is
 -- the customer's word that a card whose tries were used up may be tried again, or
 -- that the bank has been answered.
 create function recharge_configure(
@@ -209,7 +209,9 @@ begin
          where h.account_id = p_account and c.account_id = p_account and c.fingerprint = h.fingerprint
            and (h.halt = 'tries_used_up' or h.halt = 'authentication_required' and not was_enabled);
     end if;
-    perform recharge_wake(p_account);
+    if exists (select from balances where account_id = p_account and free_micros + purchased_micros - accrued_micros < recharge_below_micros) then
+        perform recharge_wake(p_account);
+    end if;
 end
 $$;
 
@@ -226,7 +228,7 @@ declare
     wait interval;
 begin
     select * into strict r from auto_recharges where account_id = p_account for update;
-    if p_pace > '0' and not coalesce(r.slot_at between clock_timestamp() - interval '5 seconds' and clock_timestamp(), false) then
+    if p_pace > '0' and not coalesce(r.slot_at between clock_timestamp() - interval '30 seconds' and clock_timestamp(), false) then
         update recharge_control set next_slot_at = greatest(next_slot_at, clock_timestamp()) + p_pace
         returning next_slot_at - p_pace into slot;
         wait := slot - clock_timestamp();
@@ -240,7 +242,7 @@ begin
     select p_purchase, a.id, 'recharge§' || r.made + 1, 'auto_recharge', r.amount_cents, a.stripe_customer_id, c.payment_method_id, c.fingerprint, p_at
       from accounts a join cards c on c.account_id = a.id
      where a.id = p_account;
-    perform outbox_put('start_purchase', p_purchase::text);
+    perform outbox_put('start_recharge', p_purchase::text);
     update auto_recharges set made = made + 1, purchase_id = p_purchase, slot_at = null, halt = null, halt_until = null
      where account_id = p_account;
     perform recharge_announce(p_account, p_at + p_in_flight, p_at);
@@ -260,6 +262,6 @@ drop trigger purchases_wake_recharge on purchases;
 drop trigger balances_cross_recharge on balances;
 alter table balances drop column recharge_below_micros;
 drop table recharge_control, recharge_events, recharge_cards, auto_recharges;
-drop function cards_wake_recharge(), purchases_wake_recharge(), balances_wake_recharge(), auto_recharges_set_threshold(), recharge_wake(uuid);
+drop function cards_wake_recharge(), purchases_wake_recharge(), balances_wake_recharge(), auto_recharges_set_threshold(), recharge_wake(uuid, text);
 drop index purchases_one_recharge, purchases_recharges, purchases_declines_of_card;
 alter table purchases drop column card_fingerprint;

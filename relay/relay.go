@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,6 @@ const (
 	// parallel bounds how many messages of a lane are on their way at once. No more
 	// are claimed than can be delivered now, so that no lease runs out in a queue.
 	parallel = 32
-	// parallelRecharges is that for the loops of auto-recharge, which have time.
-	parallelRecharges = 4
 	// lease is how long a claimed message is this relay's; delivery and noteWithin
 	// bound a delivery and the note of it to well within it.
 	lease      = 30 * time.Second
@@ -49,6 +48,8 @@ type Relay struct {
 // lane delivers the messages that go to one place.
 type lane struct {
 	name ledger.Lane
+	// pace is, unless 0, the time between two deliveries.
+	pace time.Duration
 	// news has a token when the lane is to be looked at; slots one for each
 	// delivery under way.
 	news  chan struct{}
@@ -58,10 +59,20 @@ type lane struct {
 // New makes a relay. Its Wake may be called before Run.
 func New(store *ledger.Ledger, temporal client.Client, queues workflows.Queues, mail *activities.Mail, log *slog.Logger) *Relay {
 	r := &Relay{Store: store, Temporal: temporal, Queues: queues, Mail: mail, Log: log}
-	for name, parallel := range map[ledger.Lane]int{ledger.LaneWorkflows: parallel, ledger.LaneMail: parallel, ledger.LaneRecharges: parallelRecharges} {
+	for _, name := range []ledger.Lane{ledger.LaneWorkflows, ledger.LaneMail, ledger.LaneRecharges} {
 		r.lanes = append(r.lanes, &lane{name: name, news: make(chan struct{}, 1), slots: make(chan struct{}, parallel)})
 	}
 	return r
+}
+
+// PaceRecharges has the loops of auto-recharge begin no faster than they may buy, so
+// that a thousand of them don't wait for their turns as open workflows. Called before Run.
+func (r *Relay) PaceRecharges(pace time.Duration) {
+	for _, l := range r.lanes {
+		if l.name == ledger.LaneRecharges {
+			l.pace = pace
+		}
+	}
 }
 
 // Wake has the outbox looked at now. It never blocks.
@@ -71,7 +82,11 @@ func (r *Relay) Wake() {
 	}
 }
 
+// wake has the lane looked at now, unless it keeps its pace.
 func (l *lane) wake() {
+	if l.pace > 0 {
+		return
+	}
 	select {
 	case l.news <- struct{}{}:
 	default:
@@ -88,7 +103,7 @@ func (r *Relay) Run(ctx context.Context) {
 }
 
 func (r *Relay) runLane(ctx context.Context, l *lane) {
-	ticker := time.NewTicker(poll)
+	ticker := time.NewTicker(cmp.Or(l.pace, poll))
 	defer ticker.Stop()
 	var underway sync.WaitGroup
 	defer underway.Wait()
@@ -109,6 +124,9 @@ func (r *Relay) runLane(ctx context.Context, l *lane) {
 // deliver them side by side. One that is slow or fails keeps none of the others.
 func (r *Relay) deliverDue(ctx context.Context, l *lane, underway *sync.WaitGroup) error {
 	room := cap(l.slots) - len(l.slots)
+	if l.pace > 0 {
+		room = min(room, 1)
+	}
 	if room == 0 {
 		return nil
 	}
@@ -156,7 +174,9 @@ func (r *Relay) deliver(ctx context.Context, m ledger.Message) error {
 		return workflows.Propagate(ctx, r.Temporal, r.Queues, m.Subject, workflows.PropagationRequest{})
 	case ledger.MessageForceSync:
 		return workflows.Propagate(ctx, r.Temporal, r.Queues, m.Subject, workflows.PropagationRequest{Force: true})
-	case ledger.MessageRecharge:
+	case ledger.MessageStartRecharge:
+		return workflows.StartRecharge(ctx, r.Temporal, r.Queues, m.Subject)
+	case ledger.MessageRecharge, ledger.MessageRechargeEnded:
 		return workflows.Recharge(ctx, r.Temporal, r.Queues, m.Subject)
 	case ledger.MessageMailRechargeHalted:
 		return r.mailRechargeHalted(ctx, m.Subject)

@@ -118,7 +118,7 @@ func (w *world) relay(t *testing.T) *relay.Relay {
 	t.Helper()
 	mail, err := activities.NewMail(w.mails, "", "billing@paystage.example")
 	done(t, err)
-	queues := workflows.Queues{Purchases: "p", Gateways: "g"}
+	queues := workflows.Queues{Purchases: "p", Gateways: "g", Recharges: "r"}
 	return relay.New(w.Ledger, w.temporal, queues, mail, slog.New(slog.NewTextHandler(w.logged, nil)))
 }
 
@@ -198,7 +198,9 @@ func TestEveryKindOfMessageIsDelivered(t *testing.T) {
 		ledger.MessagePaymentChanged: {id, "signal purchase/" + id + " payment-changed"},
 		ledger.MessageTierPropagated: {id, "signal purchase/" + id + " tier-propagated"},
 		ledger.MessagePropagate:      {account, "signal-with-start tier-propagation/" + account + " propagate {Force:false} on p"},
-		ledger.MessageRecharge:       {account, "signal-with-start auto-recharge/" + account + " recharge <nil> on p"},
+		ledger.MessageStartRecharge:  {id, "start purchase/" + id + " on r with {PurchaseID:" + id + "}"},
+		ledger.MessageRecharge:       {account, "signal-with-start auto-recharge/" + account + " recharge <nil> on r"},
+		ledger.MessageRechargeEnded:  {account, "signal-with-start auto-recharge/" + account + " recharge <nil> on r"},
 		ledger.MessageForceSync:      {account, "signal-with-start tier-propagation/" + account + " propagate {Force:true} on p"},
 	} {
 		w.put(t, kind, c.subject)
@@ -208,8 +210,8 @@ func TestEveryKindOfMessageIsDelivered(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", kind, said, c.call)
 		}
 	}
-	if n := len(w.temporal.said()); n != 6 {
-		t.Errorf("%d calls, want 6", n)
+	if n := len(w.temporal.said()); n != 8 {
+		t.Errorf("%d calls, want 8", n)
 	}
 
 	w.put(t, ledger.MessageMailPurchaseApproved, id)

@@ -25,6 +25,9 @@ const (
 	maxConns = 32
 	// pollers: fewer than 8 made regular activities a third slower.
 	pollers = 8
+	// rechargeTasks bounds the workflow tasks of auto-recharge that run at once, so
+	// that those of customers find the processor free. A poll under way counts.
+	rechargeTasks = 16
 	// stopTimeout is how long activities under way may take to end at a stop.
 	stopTimeout = 10 * time.Second
 	// startRetry is the pause between attempts to reach Temporal at the start.
@@ -71,6 +74,7 @@ func run(ctx context.Context, settings config.Worker, w wiring, log *slog.Logger
 	}
 	outbox := relay.New(store, temporal, w.queues, mail, log)
 	outbox.Gateways = gateways.URLs
+	outbox.PaceRecharges(settings.RechargePace())
 	outbox.RechargesAlertPerHour = settings.RechargesAlertPerHour
 	pushClient := activities.NewGatewayClient()
 	stripe := activities.NewStripeClient(settings.StripeAPIBase, settings.StripeSecretKey)
@@ -142,17 +146,13 @@ type acts struct {
 	gateways *activities.Gateways
 }
 
-// startWorkers starts the two workers, one a task queue, waiting for Temporal as
-// long as it takes. A nil stop means that ctx ended first.
+// startWorkers starts the workers, one a task queue, waiting for Temporal as long
+// as it takes. A nil stop means that ctx ended first.
 func startWorkers(ctx context.Context, p parts) (stop func()) {
 	for {
-		purchases, pushes := newWorkers(p)
-		err := purchases.Start()
+		stop, err := startEach(newWorkers(p))
 		if err == nil {
-			if err = pushes.Start(); err == nil {
-				return func() { purchases.Stop(); pushes.Stop() }
-			}
-			purchases.Stop()
+			return stop
 		}
 		p.log.Warn("Temporal not reached yet", "error", err)
 		select {
@@ -163,7 +163,25 @@ func startWorkers(ctx context.Context, p parts) (stop func()) {
 	}
 }
 
-func newWorkers(p parts) (purchases, pushes sdkworker.Worker) {
+// startEach starts all of the workers, or none.
+func startEach(workers []sdkworker.Worker) (stop func(), err error) {
+	var started []sdkworker.Worker
+	stop = func() {
+		for _, w := range started {
+			w.Stop()
+		}
+	}
+	for _, w := range workers {
+		if err := w.Start(); err != nil {
+			stop()
+			return nil, err
+		}
+		started = append(started, w)
+	}
+	return stop, nil
+}
+
+func newWorkers(p parts) []sdkworker.Worker {
 	temporal, w, a := p.temporal, p.wiring, p.work
 	options := sdkworker.Options{
 		MaxConcurrentWorkflowTaskPollers: pollers,
@@ -172,18 +190,23 @@ func newWorkers(p parts) (purchases, pushes sdkworker.Worker) {
 		Interceptors:                     w.interceptors,
 		OnFatalError:                     func(err error) { p.fatal(fmt.Errorf("this worker is refused by Temporal: %w", err)) },
 	}
-	purchases = sdkworker.New(temporal, w.queues.Purchases, options)
-	purchases.RegisterWorkflow(workflows.Purchase)
+	purchases := sdkworker.New(temporal, w.queues.Purchases, options)
 	purchases.RegisterWorkflow(workflows.TierPropagation)
-	purchases.RegisterWorkflow(workflows.AutoRecharge)
-	purchases.RegisterActivity(a.ledger)
-	purchases.RegisterActivity(a.stripe)
-	purchases.RegisterActivity(a.checkout)
-
-	options.DisableWorkflowWorker = true
-	pushes = sdkworker.New(temporal, w.queues.Gateways, options)
-	pushes.RegisterActivity(a.gateways)
-	return purchases, pushes
+	pushes := options
+	pushes.DisableWorkflowWorker = true
+	gateways := sdkworker.New(temporal, w.queues.Gateways, pushes)
+	gateways.RegisterActivity(a.gateways)
+	few := options
+	few.MaxConcurrentWorkflowTaskExecutionSize = rechargeTasks
+	recharges := sdkworker.New(temporal, w.queues.Recharges, few)
+	recharges.RegisterWorkflow(workflows.AutoRecharge)
+	for _, worker := range []sdkworker.Worker{purchases, recharges} {
+		worker.RegisterWorkflow(workflows.Purchase)
+		worker.RegisterActivity(a.ledger)
+		worker.RegisterActivity(a.stripe)
+		worker.RegisterActivity(a.checkout)
+	}
+	return []sdkworker.Worker{purchases, gateways, recharges}
 }
 
 func now() time.Time { return time.Now().UTC() }

@@ -59,7 +59,7 @@ func newSystem(t *testing.T, databaseURL string) *system {
 	name := testenv.Unique(t)
 	s := &system{
 		t:      t,
-		queues: workflows.Queues{Purchases: name + "-purchases", Gateways: name + "-gateways"},
+		queues: workflows.Queues{Purchases: name + "-purchases", Gateways: name + "-gateways", Recharges: name + "-recharges"},
 		keys:   map[models.Role]string{},
 	}
 	s.stripe = judge.Double(t, sim.Options{SecretKey: secretKey, WebhookSecret: webhookSecret, WebhookBackoff: 50 * time.Millisecond, Log: quiet()})

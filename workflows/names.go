@@ -9,10 +9,12 @@ import (
 )
 
 // Task queues. Pushes to gateways have their own, so that a gateway that hangs
-// slows no checkout.
+// slows no checkout, and so has auto-recharge with its purchases, so that a thousand
+// accounts that recharge at once don't stand in line before a customer.
 const (
 	QueuePurchases = "purchases"
 	QueueGateways  = "gateways"
+	QueueRecharges = "recharges"
 )
 
 // Queues are the task queues of one installation. Tests that share a server
@@ -20,10 +22,13 @@ const (
 type Queues struct {
 	Purchases string
 	Gateways  string
+	Recharges string
 }
 
 // DefaultQueues are those of a running system.
-func DefaultQueues() Queues { return Queues{Purchases: QueuePurchases, Gateways: QueueGateways} }
+func DefaultQueues() Queues {
+	return Queues{Purchases: QueuePurchases, Gateways: QueueGateways, Recharges: QueueRecharges}
+}
 
 // Signals.
 const (
@@ -57,9 +62,19 @@ func chargeKey(workflowID string, attempt int) string {
 // terminated or failed before its work was done is started again, and goes on from
 // what the database says (I6).
 func StartPurchase(ctx context.Context, c client.Client, q Queues, purchaseID string) error {
+	return startPurchase(ctx, c, q.Purchases, purchaseID)
+}
+
+// StartRecharge starts the workflow of an automatic purchase, as [StartPurchase] does
+// that of another.
+func StartRecharge(ctx context.Context, c client.Client, q Queues, purchaseID string) error {
+	return startPurchase(ctx, c, q.Recharges, purchaseID)
+}
+
+func startPurchase(ctx context.Context, c client.Client, queue, purchaseID string) error {
 	_, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                       PurchaseWorkflowID(purchaseID),
-		TaskQueue:                q.Purchases,
+		TaskQueue:                queue,
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		WorkflowTaskTimeout:      workflowTaskTimeout,
@@ -102,7 +117,7 @@ func Propagate(ctx context.Context, c client.Client, q Queues, accountID string,
 // it, starting it if it doesn't run.
 func Recharge(ctx context.Context, c client.Client, q Queues, accountID string) error {
 	_, err := c.SignalWithStartWorkflow(ctx, RechargeWorkflowID(accountID), SignalRecharge, nil,
-		client.StartWorkflowOptions{TaskQueue: q.Purchases, WorkflowTaskTimeout: workflowTaskTimeout},
+		client.StartWorkflowOptions{TaskQueue: q.Recharges, WorkflowTaskTimeout: workflowTaskTimeout},
 		AutoRecharge, RechargeInput{AccountID: accountID})
 	if err != nil {
 		return fmt.Errorf("start auto-recharge: %w", err)

@@ -31,6 +31,7 @@ func TestIDsNeverChange(t *testing.T) {
 		workflows.SignalPropagate:             "propagate",
 		workflows.DefaultQueues().Purchases:   "purchases",
 		workflows.DefaultQueues().Gateways:    "gateways",
+		workflows.DefaultQueues().Recharges:   "recharges",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
