@@ -54,17 +54,16 @@ func refilled(thresholdCents int64) func(api.Billing) bool {
 	}
 }
 
-// use posts usage as the ledger counts it, which wakes what has to wake.
+// use reports usage that costs that many cents: of a SKU of which 625,000 tokens cost
+// one.
 func (s *system) use(accountID string, cents int64) {
 	s.t.Helper()
-	conn, err := pgx.Connect(context.Background(), s.settings.DatabaseURL)
-	require.NoError(s.t, err)
-	defer conn.Close(context.Background())
-	rules := billing.TierRules()
-	_, err = conn.Exec(context.Background(), `
-		select usage_charge('usage', $1, array[$2::uuid], array[$3::numeric], $4, $5, now()) from balances where account_id = $2 for update`,
-		testenv.Unique(s.t), accountID, fmt.Sprint(cents*10_000*1_000_000), rules.Thresholds, rules.Limits)
-	require.NoError(s.t, err)
+	var answer api.UsageAnswer
+	status := s.call(models.RoleUsage, http.MethodPost, "/v1/usage", nil, map[string]any{"events": []any{map[string]any{
+		"id": testenv.Unique(s.t), "account_id": accountID, "sku": "baai/bge-large-en-v1.5.embedding", "quantity": cents * 625_000, "at": now(),
+	}}}, &answer)
+	require.Equal(s.t, http.StatusOK, status)
+	require.Equal(s.t, 1, answer.Accepted, answer)
 }
 
 // automatic are the account's automatic purchases, in the order of their making.
