@@ -37,6 +37,15 @@
 // a bank suspects of a card is not told to whoever holds it: a lost or stolen
 // card and a suspected fraud read exactly like a decline without a reason.
 //
+// # Auto-recharge
+//
+// Credits are bought in increments until the balance, with what is in flight, meets
+// the threshold (R25). What that takes now is worked out before anything is charged,
+// and a large plan has to be confirmed: [PlanRecharge]. What a loop does next, and
+// why not, is one function of all that decides, so that what is shown is what will
+// happen: [NextRecharge], [DescribeRecharge] (R26). What a decline means for its card
+// follows from the decline's class: [AfterDecline] (R27).
+//
 // # Refusals
 //
 // A check that says no returns a [*Refusal]: a code that never changes, for

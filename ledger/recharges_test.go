@@ -325,3 +325,38 @@ func TestAdvanceOfNoRecharge(t *testing.T) {
 		}
 	}
 }
+
+// R27: three soft declines in a row; a success in between begins anew.
+func TestR27ASuccessBeginsTheTriesAnew(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	account := b.recharging(t, 0)
+	at := noon
+	// Whether it is in flight already or is to be made now.
+	decline := func() {
+		t.Helper()
+		b.advance(t, account, at, 0)
+		id := b.inFlight(t, account)
+		_, err := b.BeginPurchase(t.Context(), id, at)
+		done(t, err)
+		done(t, b.RecordBank(t.Context(), id, ledger.BankAnswer{State: models.BankDeclined, DeclineCode: "insufficient_funds", At: at}))
+		b.advance(t, account, at, 0)
+	}
+	tries := func() int {
+		t.Helper()
+		r, err := b.Recharge(t.Context(), account, at)
+		done(t, err)
+		return r.Tries
+	}
+	decline()
+	at = at.Add(time.Hour)
+	decline()
+	same(t, "tries", tries(), 2)
+	at = at.Add(24 * time.Hour)
+	b.advance(t, account, at, 0)
+	b.approveRecharge(t, b.inFlight(t, account), 1000)
+	b.advance(t, account, at, 0)
+	same(t, "tries after a success", tries(), 0)
+	decline()
+	same(t, "tries after another decline", tries(), 1)
+}

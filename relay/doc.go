@@ -5,5 +5,6 @@
 //
 // It also looks after what nothing else owns (I6): purchases that take too long
 // become alerts, and pending purchases are started again, in case Temporal has
-// forgotten them.
+// forgotten them, and so are loops of auto-recharge that should be
+// running.
 package relay

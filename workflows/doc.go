@@ -16,6 +16,9 @@
 // it pushes the newest entitlement to every gateway, again and again until each
 // has acknowledged it.
 //
+// [AutoRecharge] is one workflow per account that is below its threshold: it buys one
+// increment after the other through ordinary purchases, and ends.
+//
 // Steps in the database are local activities: they take a millisecond, and a
 // history entry costs more than that. So is the first try of a charge, which makes
 // the straight purchase one workflow task. Other calls to Stripe and to gateways are
