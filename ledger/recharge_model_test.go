@@ -440,6 +440,7 @@ func (m *rechargeModel) otherSettings(t *rapid.T) {
 }
 
 func (m *rechargeModel) configure(t *rapid.T, enabled bool, amount, threshold, most, confirmed int64) {
+	m.at = m.at.Add(time.Millisecond) // what was bought before was bought earlier than it is confirmed
 	settings := models.RechargeSettings{Enabled: enabled, AmountCents: amount, ThresholdCents: threshold}
 	if most > 0 {
 		settings.MonthlyCapCents = &most
