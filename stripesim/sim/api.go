@@ -34,7 +34,13 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
 		x.key = r.Header.Get("Idempotency-Key")
 	}
-	if refused := s.admit(w, r, x); refused != nil {
+	form, whole := readForm(r)
+	if !whole { // there was no request, so there is nothing to answer, to note or to judge
+		cutConnection(w)
+		return
+	}
+	x.form = form
+	if refused := s.admit(r, x); refused != nil {
 		s.refuse(x, refused)
 	} else {
 		s.answer(r.Context(), x)
@@ -62,7 +68,7 @@ func (s *Server) baseURL(r *http.Request) string {
 }
 
 // admit checks all that needs no state: key, version, route, parameters.
-func (s *Server) admit(w http.ResponseWriter, r *http.Request, x *exchange) *refusal {
+func (s *Server) admit(r *http.Request, x *exchange) *refusal {
 	if refused := s.authenticateCaller(r); refused != nil {
 		return refused
 	}
@@ -78,8 +84,8 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, x *exchange) *ref
 	}
 	var refused *refusal
 	x.query = r.URL.RawQuery
-	if x.form, refused = readForm(w, r); refused != nil {
-		return refused
+	if len(x.form) > maxBodyBytes {
+		return invalidParam("", "", "The request body is larger than %d bytes", maxBodyBytes)
 	}
 	if x.params, refused = readParams(x.query, x.form); refused != nil {
 		return refused

@@ -17,13 +17,12 @@ const maxBodyBytes = 1 << 20
 // of a list stands under "name[]".
 type params url.Values
 
-// readForm reads the body of a request as it was sent.
-func readForm(w http.ResponseWriter, r *http.Request) (string, *refusal) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
-	if err != nil {
-		return "", invalidParam("", "", "The request body could not be read: %v", err)
-	}
-	return string(body), nil
+// readForm reads the body of a request as it was sent, and tells whether all of it
+// came. A caller who dies while sending has sent no request. Of a body that is too
+// large it gives one byte more than is taken.
+func readForm(r *http.Request) (form string, whole bool) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBodyBytes+1))
+	return string(body), err == nil
 }
 
 // readParams reads query and form.
