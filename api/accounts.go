@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/mail"
 	"strings"
 	"time"
 
@@ -66,8 +65,7 @@ func (s *Server) accountRoutes(api huma.API) {
 }
 
 func (s *Server) createAccount(ctx context.Context, in *createAccountInput) (*accountOutput, error) {
-	address, err := mail.ParseAddress(in.Body.Email)
-	if err != nil || address.Address != in.Body.Email || strings.ContainsAny(in.Body.Email, " \t\r\n") {
+	if !plainAddress(in.Body.Email) {
 		return nil, problem(http.StatusUnprocessableEntity, "invalid_email",
 			"email must be one plain address, such as ada@example.com. Receipts go there.")
 	}

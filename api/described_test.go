@@ -61,6 +61,8 @@ var errorsOf = map[string][]int{
 	"GET /v1/accounts/{id}/admission":                           {404},
 	"GET /v1/prices":                                            {},
 	"POST /v1/usage":                                            {503},
+	"POST /v1/support/accounts/{id}/details":                    {404, 409},
+	"GET /v1/support/accounts/{id}/details":                     {404},
 	"GET /v1/support/alerts":                                    {},
 	"POST /v1/support/alerts/{id}/resolve":                      {404},
 	"GET /v1/support/accounts/{id}/audit":                       {404},

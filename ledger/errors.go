@@ -27,6 +27,8 @@ var (
 	ErrNotAsRecorded = errors.New("contradicts what is settled")
 	// ErrLimitIsFixed: support may set no limit for an account of that tier (R7).
 	ErrLimitIsFixed = errors.New("limit is fixed")
+	// ErrNoAddress: a tax number has no billing address to stand with (R41).
+	ErrNoAddress = errors.New("no billing address")
 	// ErrUnavailable: the database cannot be reached, or went away before its answer.
 	// What was asked for may have been done.
 	ErrUnavailable = errors.New("database unavailable")

@@ -11,7 +11,51 @@ type Account struct {
 	Territory string
 	// StripeCustomerID is nil until the account's first card.
 	StripeCustomerID *string
-	CreatedAt        time.Time
+	// OrganizationName, InvoiceEmail and BusinessDetails are set by support (R42).
+	OrganizationName *string
+	// InvoiceEmail is where invoices go in place of Email.
+	InvoiceEmail    *string
+	BusinessDetails *string
+	// TaxIDType and TaxIDValue are a tax number that support set. It stands in the
+	// place of the one beside the card.
+	TaxIDType  *string
+	TaxIDValue *string
+	CreatedAt  time.Time
+}
+
+// InvoicesTo is where the account's invoices, and mails about them, go.
+func (a Account) InvoicesTo() string {
+	if a.InvoiceEmail != nil {
+		return *a.InvoiceEmail
+	}
+	return a.Email
+}
+
+// TaxID is a tax number, by Stripe's name for its kind.
+type TaxID struct {
+	Type  string `json:"type"`
+	Value string `json:"value"`
+}
+
+// TaxIDBeside is the account's tax number: the one that support set, else the one
+// beside the card; nil for none. A nil card is none.
+func (a Account) TaxIDBeside(card *Card) *TaxID {
+	switch {
+	case a.TaxIDType != nil:
+		return &TaxID{Type: *a.TaxIDType, Value: *a.TaxIDValue}
+	case card != nil && card.TaxIDType != nil:
+		return &TaxID{Type: *card.TaxIDType, Value: *card.TaxIDValue}
+	}
+	return nil
+}
+
+// AccountDetails are what support sets of an account (R42). A nil field stays as it
+// is; an empty text, or a tax number without a value, takes away what is there.
+type AccountDetails struct {
+	OrganizationName *string
+	InvoiceEmail     *string
+	BusinessDetails  *string
+	TaxID            *TaxID
 }
 
 // Card is the one card of an account (R40). Stripe holds the number (R43).
