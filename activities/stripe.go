@@ -40,7 +40,7 @@ const (
 // with other parameters (F8).
 const CodeIdempotency = string(stripe.ErrorTypeIdempotency)
 
-// Payment is what Stripe says of a purchase's charge.
+// Payment is what Stripe says of a charge.
 type Payment struct {
 	State           PaymentState `json:"state"`
 	PaymentIntentID string       `json:"payment_intent_id,omitempty"`
@@ -49,15 +49,12 @@ type Payment struct {
 	Code string `json:"code,omitempty"`
 }
 
-// The names of what a charge carries in its metadata; a lookup goes by them.
-const (
-	MetadataPurchase = "purchase_id"
-	MetadataAccount  = "account_id"
-)
-
-// ChargeInput is one attempt to charge a card.
+// ChargeInput is one attempt to charge a card, for a purchase or for an invoice.
 type ChargeInput struct {
-	PurchaseID    string `json:"purchase_id"`
+	PurchaseID string `json:"purchase_id,omitempty"`
+	// InvoiceID and Attempt say which attempt to pay which invoice, if it is for one.
+	InvoiceID     string `json:"invoice_id,omitempty"`
+	Attempt       int    `json:"attempt,omitempty"`
 	AccountID     string `json:"account_id"`
 	Customer      string `json:"customer"`
 	PaymentMethod string `json:"payment_method"`
@@ -67,6 +64,9 @@ type ChargeInput struct {
 	IdempotencyKey string `json:"idempotency_key"`
 	// OffSession: the customer is not there to answer the bank.
 	OffSession bool `json:"off_session"`
+	// Mandate is Stripe's id of the customer's standing permission, where the card's
+	// country asks for one.
+	Mandate string `json:"mandate,omitempty"`
 }
 
 // Charge creates and confirms the PaymentIntent of an attempt. Declined, unknown
@@ -81,7 +81,10 @@ func (s *Stripe) Charge(ctx context.Context, in ChargeInput) (Payment, error) {
 		PaymentMethod:      stripe.String(in.PaymentMethod),
 		PaymentMethodTypes: []*string{stripe.String("card")},
 		Confirm:            stripe.Bool(true),
-		Metadata:           map[string]string{MetadataPurchase: in.PurchaseID, MetadataAccount: in.AccountID},
+		Metadata:           in.metadata(),
+	}
+	if in.Mandate != "" {
+		params.Mandate = stripe.String(in.Mandate)
 	}
 	if in.OffSession {
 		params.OffSession = stripe.Bool(true)
@@ -100,7 +103,7 @@ func (s *Stripe) Charge(ctx context.Context, in ChargeInput) (Payment, error) {
 	case meaningRefused:
 		return Payment{State: PaymentRefused, Code: errorCode(err)}, nil
 	case meaningUnknown:
-		activity.GetLogger(ctx).Warn("outcome of charge unknown", "purchase", in.PurchaseID, "error", plain("charge", err))
+		activity.GetLogger(ctx).Warn("outcome of charge unknown", "purchase", in.PurchaseID, "invoice", in.InvoiceID, "error", plain("charge", err))
 		return Payment{State: PaymentUnknown}, nil
 	case meaningLater:
 	}
@@ -110,7 +113,9 @@ func (s *Stripe) Charge(ctx context.Context, in ChargeInput) (Payment, error) {
 // FindInput names a payment: by its PaymentIntent if that is known, else by the
 // customer and what the charge's metadata holds.
 type FindInput struct {
-	PurchaseID      string    `json:"purchase_id"`
+	PurchaseID      string    `json:"purchase_id,omitempty"`
+	InvoiceID       string    `json:"invoice_id,omitempty"`
+	Attempt         int       `json:"attempt,omitempty"`
 	PaymentIntentID string    `json:"payment_intent_id,omitempty"`
 	Customer        string    `json:"customer"`
 	ChargedAfter    time.Time `json:"charged_after"`
@@ -119,7 +124,7 @@ type FindInput struct {
 // clockSlack allows for the difference between Stripe's clock and ours (F24).
 const clockSlack = time.Hour
 
-// FindPayment asks Stripe how a purchase's payment stands. It lists rather than
+// FindPayment asks Stripe how an attempt's payment stands. It lists rather than
 // searches: a list shows a payment as soon as it is there, the search index
 // minutes later. An error is an outage; absent is an answer.
 func (s *Stripe) FindPayment(ctx context.Context, in FindInput) (Payment, error) {
@@ -139,7 +144,7 @@ func (s *Stripe) FindPayment(ctx context.Context, in FindInput) (Payment, error)
 	params.Context = ctx
 	intents := s.API.PaymentIntents.List(params)
 	for intents.Next() {
-		if intents.PaymentIntent().Metadata[MetadataPurchase] == in.PurchaseID {
+		if in.isOf(intents.PaymentIntent().Metadata) {
 			return paymentOf(intents.PaymentIntent()), nil
 		}
 	}

@@ -407,3 +407,31 @@ func TestR38CancelRacesApproval(t *testing.T) {
 		}
 	}
 }
+
+// A charge of an invoice carries which attempt it is of, and is found by that: neither
+// another attempt's nor a purchase's payment is taken for it.
+func TestChargeOfAnInvoice(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	purchase := b.charge(t, "pm_card_visa")
+	_, err := run(t, b.Charge, purchase)
+	done(t, err)
+	paid := map[int]string{}
+	for attempt := 1; attempt <= 2; attempt++ {
+		in := purchase
+		in.PurchaseID, in.InvoiceID, in.Attempt = "", "inv_1", attempt
+		in.IdempotencyKey = fmt.Sprintf("invoice-payment/inv_1/%d", attempt)
+		payment, err := run(t, b.Charge, in)
+		done(t, err)
+		paid[attempt] = payment.PaymentIntentID
+	}
+	for attempt := 1; attempt <= 3; attempt++ {
+		look := activities.FindInput{InvoiceID: "inv_1", Attempt: attempt, Customer: purchase.Customer, ChargedAfter: time.Now()}
+		found, err := run(t, b.FindPayment, look)
+		done(t, err)
+		same(t, "found", found.PaymentIntentID, paid[attempt])
+	}
+	nameless, err := run(t, b.FindPayment, activities.FindInput{Customer: purchase.Customer, ChargedAfter: time.Now()})
+	done(t, err)
+	same(t, "found by no name", nameless.State, activities.PaymentAbsent)
+}

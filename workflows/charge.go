@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/paystage/paystage/activities"
-	"github.com/paystage/paystage/models"
 	"go.temporal.io/sdk/workflow"
 )
 
@@ -30,39 +29,25 @@ var looking = map[activities.PaymentState]struct{ first, last time.Duration }{
 	activities.PaymentRequiresAction: {5 * time.Second, 30 * time.Second},
 }
 
-// charge is the one attempt to charge a purchase's card. A purchase that is
-// declined has ended, so there is no second one.
+// charge is one attempt to charge a card for a payable.
 type charge struct {
-	ref     activities.PurchaseRef
-	order   activities.PurchaseOrder
-	key     string
-	changed workflow.ReceiveChannel
-	// intent is the PaymentIntent, "" until Stripe has named it.
-	intent string
+	payable
 	// refused: Stripe will not take the request, so it is not sent again.
 	refused bool
 	// mayBeThere: a charge was sent and nobody knows what became of it, so that not
 	// finding it proves nothing yet.
 	mayBeThere bool
-	// late: the time to answer is over, and the payment was given up.
-	late bool
+	// givenUp: the time to answer is over, and the payment was canceled for that.
+	givenUp bool
 	// noted is the state that the database shows.
 	noted activities.PaymentState
 }
 
-func newCharge(ctx workflow.Context, ref activities.PurchaseRef, order activities.PurchaseOrder) *charge {
-	return &charge{
-		ref:     ref,
-		order:   order,
-		key:     chargeKey(workflow.GetInfo(ctx).WorkflowExecution.ID, 1),
-		changed: workflow.GetSignalChannel(ctx, SignalPaymentChanged),
-		intent:  order.PaymentIntentID,
-	}
-}
+func newCharge(p payable) *charge { return &charge{payable: p} }
 
 // settle charges, and asks until the bank's answer is final. Unknown is not
 // final: it never guesses, and never charges under another key (R20).
-func (c *charge) settle(ctx workflow.Context) (activities.BankAnswerInput, error) {
+func (c *charge) settle(ctx workflow.Context) (outcome, error) {
 	payment, err := c.firstLook(ctx)
 	var state activities.PaymentState
 	var since time.Time
@@ -71,22 +56,22 @@ func (c *charge) settle(ctx workflow.Context) (activities.BankAnswerInput, error
 		if payment.State != state {
 			state, since, pause = payment.State, workflow.Now(ctx), 0
 		}
-		if err := c.note(ctx, payment); err != nil {
-			return activities.BankAnswerInput{}, err
+		if err := c.show(ctx, payment); err != nil {
+			return outcome{}, err
 		}
 		pause = min(max(2*pause, looking[state].first), looking[state].last)
 		waitFor(ctx, c.changed, pause)
 		if c.outOfTime(ctx, state, since) {
-			c.late = true
+			c.givenUp = true
 			payment, err = c.cancel(ctx)
 		} else {
 			payment, err = c.look(ctx)
 		}
 	}
 	if err != nil {
-		return activities.BankAnswerInput{}, err
+		return outcome{}, err
 	}
-	return c.answer(payment), nil
+	return c.outcome(payment), nil
 }
 
 // final says whether there is nothing left to wait for: a bank's final answer, or
@@ -100,7 +85,7 @@ func (c *charge) final(ctx workflow.Context, payment activities.Payment) bool {
 
 // certain says whether so much time has gone by that no request is under way.
 func (c *charge) certain(ctx workflow.Context) bool {
-	return !workflow.Now(ctx).Before(c.order.BankStartedAt.Add(certainlyAbsent))
+	return !workflow.Now(ctx).Before(c.begunAt.Add(certainlyAbsent))
 }
 
 // outOfTime says whether a payment in that state since then is to be given up: the
@@ -115,19 +100,19 @@ func (c *charge) outOfTime(ctx workflow.Context, state activities.PaymentState, 
 	return false
 }
 
-// answer is what to record. A payment that was given up because the customer did
+// outcome is what to record. A payment that was given up because the customer did
 // not answer in time, and one that was never made, expire (R38).
-func (c *charge) answer(payment activities.Payment) activities.BankAnswerInput {
-	answer := activities.BankAnswerInput{PurchaseID: c.ref.PurchaseID, Payment: payment}
+func (c *charge) outcome(payment activities.Payment) outcome {
+	end := outcome{payment: payment}
 	switch {
 	case payment.State == activities.PaymentCanceled:
-		answer.Expired = c.late
+		end.expired = c.givenUp
 	case payment.State == activities.PaymentAbsent && c.refused:
-		answer.Payment.State = activities.PaymentCanceled
+		end.payment.State = activities.PaymentCanceled
 	case payment.State == activities.PaymentAbsent:
-		answer.Expired = true
+		end.expired = true
 	}
-	return answer
+	return end
 }
 
 // firstLook charges, unless a charge was sent before: then, or so long after that
@@ -153,23 +138,14 @@ func (c *charge) look(ctx workflow.Context) (activities.Payment, error) {
 }
 
 func (c *charge) mayCharge(ctx workflow.Context) bool {
-	return !c.refused && workflow.Now(ctx).Before(c.order.BankStartedAt.Add(chargeWindow))
+	return !c.refused && workflow.Now(ctx).Before(c.begunAt.Add(chargeWindow))
 }
 
 // send sends the charge, for as long as it may be sent. A request that Stripe
 // refuses needs a person, and a look at what there is.
 func (c *charge) send(ctx workflow.Context) (activities.Payment, error) {
-	left := c.order.BankStartedAt.Add(chargeWindow).Sub(workflow.Now(ctx))
-	input := activities.ChargeInput{
-		PurchaseID:     c.ref.PurchaseID,
-		AccountID:      c.order.AccountID,
-		Customer:       c.order.Customer,
-		PaymentMethod:  c.order.PaymentMethod,
-		AmountCents:    c.order.AmountCents,
-		IdempotencyKey: c.key,
-		OffSession:     c.order.OffSession,
-	}
-	payment, err := c.sendInput(ctx, left, input)
+	left := c.begunAt.Add(chargeWindow).Sub(workflow.Now(ctx))
+	payment, err := c.sendWithin(ctx, left)
 	if isGivenUp(err) {
 		payment, err = activities.Payment{State: activities.PaymentUnknown}, nil
 	}
@@ -179,36 +155,32 @@ func (c *charge) send(ctx workflow.Context) (activities.Payment, error) {
 	}
 	// A key that Stripe knows with other parameters tells of an earlier request.
 	c.refused, c.mayBeThere = true, c.mayBeThere || payment.Code == activities.CodeIdempotency
-	_, err = record(ctx, books.RaiseAlert, activities.AlertInput{
-		Kind:       models.AlertChargeRefused,
-		PurchaseID: c.ref.PurchaseID,
-		AccountID:  c.order.AccountID,
-		Detail:     "Stripe refused the charge as a request (" + payment.Code + "). It is not sent again. Look it up in Stripe by the purchase's id.",
-	})
-	if err != nil {
+	if err := c.alert(ctx, payment.Code); err != nil {
 		return payment, err
 	}
 	return c.look(ctx)
 }
 
-// sendInput tries the charge once as a local activity, so that the straight
+// sendWithin tries the charge once as a local activity, so that the straight
 // purchase is one workflow task, which costs the Temporal server less. Whatever
 // keeps that from an answer, a regular activity sends the same key.
-func (c *charge) sendInput(ctx workflow.Context, left time.Duration, in activities.ChargeInput) (activities.Payment, error) {
-	if c.order.Steps >= activities.StepsLocalCharge {
-		if payment, err := tryOut(ctx, stripe.Charge, in); err == nil {
+func (c *charge) sendWithin(ctx workflow.Context, left time.Duration) (activities.Payment, error) {
+	if c.localFirst {
+		if payment, err := tryOut(ctx, stripe.Charge, c.input); err == nil {
 			return payment, nil
 		}
 	}
-	return callOut(ctx, left, stripe.Charge, in)
+	return callOut(ctx, left, stripe.Charge, c.input)
 }
 
 func (c *charge) find(ctx workflow.Context) (activities.Payment, error) {
 	payment, err := callOut(ctx, 0, stripe.FindPayment, activities.FindInput{
-		PurchaseID:      c.ref.PurchaseID,
+		PurchaseID:      c.input.PurchaseID,
+		InvoiceID:       c.input.InvoiceID,
+		Attempt:         c.input.Attempt,
 		PaymentIntentID: c.intent,
-		Customer:        c.order.Customer,
-		ChargedAfter:    c.order.BankStartedAt,
+		Customer:        c.input.Customer,
+		ChargedAfter:    c.begunAt,
 	})
 	return c.seen(payment), err
 }
@@ -221,10 +193,9 @@ func (c *charge) cancel(ctx workflow.Context) (activities.Payment, error) {
 // closeDeclined cancels a declined payment, which would stay open at Stripe and could
 // be confirmed later. The decline is recorded and its customer told, so this is tried
 // and not insisted on: money that came all the same would be put before a person, here
-// or by Stripe's event (I3). An off-session payment stays open, because its customer may
-// be asked to confirm it.
+// or by Stripe's event (I3).
 func (c *charge) closeDeclined(ctx workflow.Context) error {
-	if c.order.Steps < activities.StepsCloseDeclined || c.order.OffSession || c.intent == "" {
+	if !c.closesDeclined || c.intent == "" {
 		return nil
 	}
 	in := activities.CancelInput{PaymentIntentID: c.intent}
@@ -233,14 +204,13 @@ func (c *charge) closeDeclined(ctx workflow.Context) error {
 		payment, err = callOut(ctx, closeWindow, stripe.CancelPayment, in)
 	}
 	if err != nil {
-		workflow.GetLogger(ctx).Warn("declined payment left open at Stripe", "purchase", c.ref.PurchaseID, "error", err)
+		workflow.GetLogger(ctx).Warn("declined payment left open at Stripe", "payment", c.intent, "error", err)
 		return nil
 	}
 	if payment.State != activities.PaymentApproved {
 		return nil
 	}
-	_, err = record(ctx, books.RecordBankAnswer, activities.BankAnswerInput{PurchaseID: c.ref.PurchaseID, Payment: payment})
-	return err
+	return c.late(ctx, payment)
 }
 
 // seen remembers the PaymentIntent, which from then on is what is asked for.
@@ -251,23 +221,14 @@ func (c *charge) seen(payment activities.Payment) activities.Payment {
 	return payment
 }
 
-// note shows in the database what the purchase waits for, once for each state. If
-// the link to the bank can't be had now, the next look tries again.
-func (c *charge) note(ctx workflow.Context, payment activities.Payment) error {
+// show has the database show what the payment waits for, once for each state.
+func (c *charge) show(ctx workflow.Context, payment activities.Payment) error {
 	if payment.State == c.noted {
 		return nil
 	}
-	if payment.State == activities.PaymentRequiresAction {
-		_, err := callOut(ctx, time.Minute, checkout.NoteAuthorization, activities.AuthorizationInput{
-			PurchaseID: c.ref.PurchaseID, PaymentIntentID: c.intent,
-		})
-		if err != nil {
-			workflow.GetLogger(ctx).Error("no authorization link yet", "error", err)
-			return nil
-		}
-	} else if _, err := record(ctx, books.RecordBankAnswer, activities.BankAnswerInput{PurchaseID: c.ref.PurchaseID, Payment: payment}); err != nil {
-		return err
+	noted, err := c.note(ctx, payment)
+	if noted {
+		c.noted = payment.State
 	}
-	c.noted = payment.State
-	return nil
+	return err
 }

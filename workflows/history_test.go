@@ -13,8 +13,9 @@ import (
 // inHistories is every field that travels through a history, by its JSON name. Who
 // adds one answers for it: histories hold no secret and no personal data (I9, R43).
 var inHistories = []string{
-	"account_id", "all", "amount_cents", "bank", "bank_started_at", "captured_cents", "charged_after", "code", "complete",
-	"customer", "detail", "expired", "force", "gateway", "gateway_queue", "gateways", "idempotency_key", "kind", "off_session",
+	"account_id", "all", "amount_cents", "attempt", "bank", "bank_started_at", "captured_cents", "charged_after", "code", "complete",
+	"customer", "detail", "expired", "force", "gateway", "gateway_queue", "gateways", "idempotency_key", "invoice_id", "kind",
+	"mandate", "off_session",
 	"otherwise",
 	"payment", "payment_intent_id", "payment_method", "purchase_id", "state", "status", "steps", "wait_millis",
 }

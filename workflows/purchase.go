@@ -34,7 +34,7 @@ func Purchase(ctx workflow.Context, in PurchaseInput) (PurchaseResult, error) {
 	}
 	if order.Status == models.PurchaseDeclined {
 		// A worker died between the decline and this.
-		return PurchaseResult{Status: order.Status}, newCharge(ctx, ref, order).closeDeclined(ctx)
+		return PurchaseResult{Status: order.Status}, newCharge(newPurchasePayable(ctx, ref, order)).closeDeclined(ctx)
 	}
 	if order.Status != models.PurchasePending {
 		return PurchaseResult{Status: order.Status}, nil
@@ -60,23 +60,25 @@ func Purchase(ctx workflow.Context, in PurchaseInput) (PurchaseResult, error) {
 // bankApproval charges the card, waits for the bank's final answer and records
 // it. It answers the purchase's status then: pending means approved.
 func bankApproval(ctx workflow.Context, ref activities.PurchaseRef, order activities.PurchaseOrder) (models.PurchaseStatus, error) {
-	c := newCharge(ctx, ref, order)
-	answer, err := c.settle(ctx)
+	c := newCharge(newPurchasePayable(ctx, ref, order))
+	end, err := c.settle(ctx)
 	if err != nil {
 		return "", err
 	}
-	recorded, err := record(ctx, books.RecordBankAnswer, answer)
+	recorded, err := record(ctx, books.RecordBankAnswer, activities.BankAnswerInput{
+		PurchaseID: ref.PurchaseID, Payment: end.payment, Expired: end.expired,
+	})
 	if err != nil {
 		return "", err
 	}
 	switch {
 	case recorded.Otherwise != "":
 		return recorded.Otherwise, nil
-	case answer.Expired:
+	case end.expired:
 		return models.PurchaseExpired, nil
-	case answer.Payment.State == activities.PaymentApproved:
+	case end.payment.State == activities.PaymentApproved:
 		return models.PurchasePending, nil
-	case answer.Payment.State == activities.PaymentDeclined:
+	case end.payment.State == activities.PaymentDeclined:
 		return models.PurchaseDeclined, c.closeDeclined(ctx)
 	}
 	return models.PurchaseCanceled, nil
