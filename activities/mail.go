@@ -10,9 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/paystage/paystage/billing"
-	"github.com/paystage/paystage/models"
-	"github.com/paystage/paystage/money"
+	"github.com/paystage/paystage/letters"
 	"github.com/wneessen/go-mail"
 )
 
@@ -69,42 +67,9 @@ func NewMail(dir, smtpURL, from string) (*Mail, error) {
 	return &Mail{from: from, smtp: client}, nil
 }
 
-// PurchaseApproved confirms to the customer that the bank approved (R24).
-func (m *Mail) PurchaseApproved(ctx context.Context, account models.Account, purchase models.Purchase) error {
-	amount, err := money.FromCents(purchase.AmountCents)
-	if err != nil {
-		return fmt.Errorf("mail purchase approved: %w", err)
-	}
-	text := fmt.Sprintf(`Hello %s,
-
-your bank approved the payment of %s for credits. The credits are yours.
-
-It can take up to 15 minutes until your new limits and models are open at our
-API. You don't need to do anything, and please don't pay again meanwhile.
-
-Purchase: %s
-`, account.Name, amount, purchase.ID)
-	return m.send(ctx, "purchase-"+purchase.ID+"-approved", account.Email, "Your payment of "+amount.String()+" was approved", text)
-}
-
-// RechargeHalted tells the customer that auto-recharge buys nothing for now, and
-// what to do (R26, R27).
-func (m *Mail) RechargeHalted(ctx context.Context, account models.Account, event models.RechargeEvent) error {
-	subject := "Auto-recharge is paused"
-	if event.Halt.Off() {
-		subject = "Auto-recharge is switched off"
-	}
-	text := fmt.Sprintf(`Hello %s,
-
-%s
-
-Your balance is not refilled meanwhile. Your billing page shows how it stands.
-`, account.Name, billing.HaltSentence(event.Halt, event.DeclineCode, event.Until))
-	return m.send(ctx, "auto-recharge-"+strconv.FormatInt(event.ID, 10), account.Email, subject, text)
-}
-
-// send delivers one message whose Message-ID, or file name, is made from id.
-func (m *Mail) send(ctx context.Context, id, to, subject, text string) error {
+// Send delivers one letter whose Message-ID, or file name, is made from id: what the
+// letter is about and which one of it. Whoever sends the same again takes the same id.
+func (m *Mail) Send(ctx context.Context, id, to string, letter letters.Letter) error {
 	message := mail.NewMsg()
 	if err := message.From(m.from); err != nil {
 		return fmt.Errorf("MAIL_FROM: %w", err)
@@ -112,9 +77,12 @@ func (m *Mail) send(ctx context.Context, id, to, subject, text string) error {
 	if err := message.To(to); err != nil {
 		return fmt.Errorf("mail %s: %w: the account's email address cannot be written to", id, ErrMailRefused)
 	}
-	message.Subject(subject)
+	message.Subject(letter.Subject)
 	message.SetMessageIDWithValue(id + "@paystage")
-	message.SetBodyString(mail.TypeTextPlain, text)
+	// So that no absence note answers (RFC 3834).
+	message.SetGenHeader("Auto-Submitted", "auto-generated")
+	message.SetBodyString(mail.TypeTextPlain, letter.Text)
+	message.AddAlternativeString(mail.TypeTextHTML, letter.HTML)
 	if m.dir == "" {
 		return undelivered(id, m.smtp.DialAndSendWithContext(ctx, message))
 	}

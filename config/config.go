@@ -32,6 +32,8 @@ type Common struct {
 	GatewaysFile string   `env:"PAYSTAGE_GATEWAYS_FILE"`
 	// URL is the front door's address as customers and Stripe reach it.
 	URL string `env:"PAYSTAGE_URL,required,notEmpty"`
+	// Company is who sells, as customers know it.
+	Company string `env:"PAYSTAGE_COMPANY" envDefault:"Paystage"`
 }
 
 // Worker configures the worker.

@@ -20,6 +20,7 @@ var variables = []string{
 	"DATABASE_URL", "STRIPE_SECRET_KEY", "STRIPE_API_BASE", "PAYSTAGE_GATEWAY_URLS", "PAYSTAGE_URL", "PAYSTAGE_GATEWAY_SIGNING_KEYS",
 	"MAIL_DIR", "SMTP_URL", "MAIL_FROM", "PAYSTAGE_RETURN_URL", "WORKER_LISTEN", "STRIPE_WEBHOOK_SECRET", "PAYSTAGE_LISTEN",
 	"PAYSTAGE_MAX_PURCHASE_CENTS", "PAYSTAGE_GATEWAYS_FILE", "PAYSTAGE_RECHARGES_PER_SECOND", "PAYSTAGE_RECHARGES_ALERT_PER_HOUR",
+	"PAYSTAGE_COMPANY",
 }
 
 // needed are those without a default, for both programs.
@@ -65,7 +66,7 @@ func TestWorkerWithDefaults(t *testing.T) {
 	want := config.Worker{
 		Common: config.Common{
 			DatabaseURL: "postgres://db/paystage", StripeSecretKey: "sk_test_1", GatewayURLs: []string{"http://gateway-1:8081"},
-			URL: "https://pay.example:8443",
+			URL: "https://pay.example:8443", Company: "Paystage",
 		},
 		GatewaySigningKeys: "k1:0123456789abcdef", MailDir: "mails", MailFrom: "billing@paystage.example",
 		ReturnURL: "https://pay.example:8443/return", RechargesPerSecond: 20, RechargesAlertPerHour: 5000,
@@ -90,17 +91,17 @@ func TestWhatIsSetIsTaken(t *testing.T) {
 	environment(t, map[string]string{
 		"MAIL_DIR": unset, "SMTP_URL": "smtp://mail", "MAIL_FROM": "a@b.example", "PAYSTAGE_RETURN_URL": "https://shop.example/back?from=bank#top",
 		"WORKER_LISTEN": ":9090", "PAYSTAGE_RECHARGES_PER_SECOND": "50", "PAYSTAGE_RECHARGES_ALERT_PER_HOUR": "100", "PAYSTAGE_LISTEN": "127.0.0.1:8080", "PAYSTAGE_MAX_PURCHASE_CENTS": "500", "STRIPE_API_BASE": "http://sim",
-		"STRIPE_WEBHOOK_SECRET": "whsec_1, whsec_2",
+		"STRIPE_WEBHOOK_SECRET": "whsec_1, whsec_2", "PAYSTAGE_COMPANY": "Acme",
 	})
 	w, err := config.LoadWorker()
 	done(t, err)
 	if w.SMTPURL != "smtp://mail" || w.MailFrom != "a@b.example" || w.ReturnURL != "https://shop.example/back?from=bank#top" || w.Listen != ":9090" ||
-		w.StripeAPIBase != "http://sim" || w.RechargePace() != 20*time.Millisecond || w.RechargesAlertPerHour != 100 {
+		w.StripeAPIBase != "http://sim" || w.Company != "Acme" || w.RechargePace() != 20*time.Millisecond || w.RechargesAlertPerHour != 100 {
 		t.Errorf("got %+v", w)
 	}
 	s, err := config.LoadServe()
 	done(t, err)
-	if s.Listen != "127.0.0.1:8080" || s.MaxPurchaseCents != 500 || !slices.Equal(s.WebhookSecrets, []string{"whsec_1", "whsec_2"}) {
+	if s.Listen != "127.0.0.1:8080" || s.Company != "Acme" || s.MaxPurchaseCents != 500 || !slices.Equal(s.WebhookSecrets, []string{"whsec_1", "whsec_2"}) {
 		t.Errorf("got %+v", s)
 	}
 }

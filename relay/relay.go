@@ -38,6 +38,8 @@ type Relay struct {
 	Queues   workflows.Queues
 	Mail     *activities.Mail
 	Log      *slog.Logger
+	// Company is who sells, as customers know it.
+	Company string
 	// Gateways gives the base URLs of the gateways that must hold an entitlement.
 	Gateways func() []string
 	// RechargesAlertPerHour is how many automatic charges in an hour raise an alert.
@@ -195,30 +197,6 @@ func (r *Relay) tellOfPayment(ctx context.Context, purchaseID string) error {
 		return err
 	}
 	return workflows.TellPurchase(ctx, r.Temporal, purchaseID, workflows.SignalPaymentChanged)
-}
-
-func (r *Relay) mailPurchaseApproved(ctx context.Context, purchaseID string) error {
-	purchase, err := r.Store.Purchase(ctx, purchaseID)
-	if err != nil {
-		return err
-	}
-	account, err := r.Store.Account(ctx, purchase.AccountID)
-	if err != nil {
-		return err
-	}
-	return r.Mail.PurchaseApproved(ctx, account, purchase)
-}
-
-func (r *Relay) mailRechargeHalted(ctx context.Context, eventID string) error {
-	event, err := r.Store.RechargeEvent(ctx, eventID)
-	if err != nil {
-		return err
-	}
-	account, err := r.Store.Account(ctx, event.AccountID)
-	if err != nil {
-		return err
-	}
-	return r.Mail.RechargeHalted(ctx, account, event)
 }
 
 // backoff is the pause before a message's next delivery: a quarter of a second,

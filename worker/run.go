@@ -74,6 +74,7 @@ func run(ctx context.Context, settings config.Worker, w wiring, log *slog.Logger
 	}
 	outbox := relay.New(store, temporal, w.queues, mail, log)
 	outbox.Gateways = gateways.URLs
+	outbox.Company = settings.Company
 	outbox.PaceRecharges(settings.RechargePace())
 	outbox.RechargesAlertPerHour = settings.RechargesAlertPerHour
 	pushClient := activities.NewGatewayClient()

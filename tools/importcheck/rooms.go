@@ -24,12 +24,14 @@ var house = map[string]room{
 	"ledger":     {may: rooms("money models billing migrations")},
 	// A gateway is embedded in somebody else's program.
 	"gateway": {may: rooms("money models")},
+	// What customers are told by email: text, and no way to send it.
+	"letters": {standardOnly: true, may: rooms("money models billing")},
 	// The activities sign their requests the way gateways verify them.
-	"activities": {may: rooms("money models billing migrations ledger gateway")},
-	"workflows":  {may: rooms("money models billing migrations ledger gateway activities")},
-	"relay":      {may: rooms("money models billing migrations ledger gateway activities workflows")},
-	"api":        {may: rooms("money models billing migrations ledger gateway activities workflows relay")},
-	"web":        {may: rooms("money models billing migrations ledger gateway activities workflows relay api")},
+	"activities": {may: rooms("money models billing migrations ledger gateway letters")},
+	"workflows":  {may: rooms("money models billing migrations ledger gateway letters activities")},
+	"relay":      {may: rooms("money models billing migrations ledger gateway letters activities workflows")},
+	"api":        {may: rooms("money models billing migrations ledger gateway letters activities workflows relay")},
+	"web":        {may: rooms("money models billing migrations ledger gateway letters activities workflows relay api")},
 	// What the programs are told by their environment; the rooms are told by them.
 	"config":  {may: rooms("money models billing gateway")},
 	"worker":  {may: append(production(), "config")},
@@ -45,7 +47,7 @@ func rooms(names string) []string { return strings.Fields(names) }
 
 // production is every room of business that is linked into worker or starter.
 func production() []string {
-	return rooms("money models billing migrations ledger gateway activities workflows relay api web")
+	return rooms("money models billing migrations ledger gateway letters activities workflows relay api web")
 }
 
 // testsMay are the rooms that a _test.go file of any room may import besides what
