@@ -86,7 +86,8 @@ func EntitlementFor(state models.EntitlementState) models.Entitlement {
 
 		Blocked: state.Blocked, RechargingUntil: state.RechargingUntil,
 		Keys: state.Keys, Exceptions: state.Exceptions,
-		ChangedAt: state.ChangedAt.UTC(),
+		LifetimeSpendMicros: state.SpendMicros,
+		ChangedAt:           state.ChangedAt.UTC(),
 	}
 }
 

@@ -138,14 +138,14 @@ func TestModelsFor(t *testing.T) {
 func TestEntitlementForIsTheWireFormat(t *testing.T) {
 	east := time.FixedZone("east", 5*3600)
 	got, err := json.Marshal(billing.EntitlementFor(models.EntitlementState{
-		AccountID: "acct_1", Version: 7, Suspended: true, ChangedAt: time.Date(2026, 10, 3, 5, 0, 0, 0, east),
+		AccountID: "acct_1", Version: 7, Suspended: true, SpendMicros: 4_990_000, ChangedAt: time.Date(2026, 10, 3, 5, 0, 0, 0, east),
 	}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := `{"account_id":"acct_1","version":7,"tier":{"number":0,"name":"Limited"},` +
 		`"limits":{"llm_rpm":0,"embeddings_rpm":0,"rerank_rpm":0},"models":[],` +
-		`"suspended":true,"blocked":false,"changed_at":"2026-10-03T00:00:00Z"}`
+		`"suspended":true,"blocked":false,"lifetime_spend_micros":4990000,"changed_at":"2026-10-03T00:00:00Z"}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -62,7 +62,10 @@ type Decision struct {
 	// Held is the account's tier, Needed the number of the one that is missing.
 	Held   models.Tier
 	Needed int
-	Model  string
+	// Spend is what the account had paid, in micro-dollars, when its entitlement came
+	// to be: it has paid no less since.
+	Spend int64
+	Model string
 	// Suspended says that Restricted is about the account and not about the model.
 	Suspended bool
 	// Rate is the limiter's answer; its Limit is 0 where nothing was counted.
@@ -96,7 +99,7 @@ func (a *Admission) admitAccount(key string, now time.Time) (*holding, Decision)
 
 // standing is the checks 2 to 4.
 func (h *holding) standing(now time.Time) Decision {
-	d := Decision{Status: http.StatusOK, Account: h.account(), Version: h.version, Held: h.plan.Tier}
+	d := Decision{Status: http.StatusOK, Account: h.account(), Version: h.version, Held: h.plan.Tier, Spend: h.spend}
 	switch {
 	case h.suspended:
 		d.Suspended = true

@@ -276,16 +276,19 @@ func TestMiddleware(t *testing.T) {
 	}
 }
 
-// R14: the refusal names the tier needed, the one held, and where the next begins.
+// R14: the refusal names the tier needed, the one held, and how far the next one is.
 func TestR14InsufficientTierSaysHowFar(t *testing.T) {
 	d := newDoor(t)
+	d.push(t, func(e *models.Entitlement) { e.LifetimeSpendMicros = 37_500_000 })
 	res, body := d.ask(t, d.key, `{"model":"pro"}`)
 	wantProblem(t, res, body, 403, gateway.CodeInsufficientTier)
 	var p struct {
-		Needed gateway.TierStep `json:"needed_tier"`
-		Held   gateway.TierStep `json:"held_tier"`
-		Next   gateway.TierStep `json:"next_tier"`
-		Detail string
+		Needed      gateway.TierStep `json:"needed_tier"`
+		Held        gateway.TierStep `json:"held_tier"`
+		Next        gateway.TierStep `json:"next_tier"`
+		Missing     int64            `json:"missing_micros"`
+		NextMissing int64            `json:"next_missing_micros"`
+		Detail      string
 	}
 	if err := json.Unmarshal([]byte(body), &p); err != nil {
 		t.Fatal(err)
@@ -294,7 +297,10 @@ func TestR14InsufficientTierSaysHowFar(t *testing.T) {
 	if p.Needed != two || p.Next != two || p.Held != (gateway.TierStep{Number: 1, Name: "Build Tier 1", FromMicros: 5_000_000}) {
 		t.Errorf("%+v", p)
 	}
-	if want := "The model pro needs Build Tier 2, from $50.00 of lifetime spend."; !strings.HasPrefix(p.Detail, want) {
+	if p.Missing != 12_500_000 || p.NextMissing != 12_500_000 {
+		t.Errorf("missing %d and %d", p.Missing, p.NextMissing)
+	}
+	if want := "The model pro needs Build Tier 2, from $50.00 of lifetime spend (at most $12.50 more). "; !strings.HasPrefix(p.Detail, want) {
 		t.Errorf("%q", p.Detail)
 	}
 	d.push(t, func(e *models.Entitlement) { e.Suspended = true })
@@ -302,6 +308,40 @@ func TestR14InsufficientTierSaysHowFar(t *testing.T) {
 	wantProblem(t, res, body, 403, gateway.CodeRestricted)
 	if !strings.Contains(body, `"reason":"suspended"`) {
 		t.Error(body)
+	}
+}
+
+// R14: what is missing is worked out for the tier needed and for the next one, and
+// who holds a tier has paid for it, whatever an older entitlement says.
+func TestR14MissingIsToTheTierNeededAndToTheNext(t *testing.T) {
+	for name, c := range map[string]struct {
+		held          int
+		spend         int64
+		missing, next float64
+	}{
+		"Limited":                   {0, 0, 100, 5},
+		"LimitedThatPaidALittle":    {0, 2_000_000, 98, 3},
+		"Tier1":                     {1, 37_500_000, 62.5, 12.5},
+		"Tier1OfAnOlderEntitlement": {1, 0, 95, 45},
+		"Tier2ToTheMicroDollar":     {2, 99_999_999, 0.000001, 0.000001},
+		"PaidForAlready":            {2, 100_000_000, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := httptest.NewRecorder()
+			newDoor(t).Refuse(answer, gateway.Decision{
+				Status: 403, Code: gateway.CodeInsufficientTier, Held: models.Tier{Number: c.held}, Needed: 3, Spend: c.spend,
+			})
+			var p struct {
+				Missing int64 `json:"missing_micros"`
+				Next    int64 `json:"next_missing_micros"`
+			}
+			if err := json.Unmarshal(answer.Body.Bytes(), &p); err != nil {
+				t.Fatal(err)
+			}
+			if p.Missing != int64(c.missing*1e6) || p.Next != int64(c.next*1e6) {
+				t.Errorf("missing %d and %d, want $%v and $%v\n%s", p.Missing, p.Next, c.missing, c.next, answer.Body)
+			}
+		})
 	}
 }
 

@@ -24,6 +24,7 @@ type holding struct {
 	extra     *extra
 	version   int64
 	changedAt int64 // in microseconds since 1970
+	spend     int64 // lifetime, as of the version, in micro-dollars
 	idLength  uint16
 	suspended bool
 	blocked   bool
@@ -104,7 +105,7 @@ func (p *plans) find(of plan) *plan {
 func (p *plans) hold(e models.Entitlement) *holding {
 	h := &holding{
 		plan:    p.shared(plan{Tier: e.Tier, Limits: e.Limits, Models: e.Models}),
-		version: e.Version, changedAt: e.ChangedAt.UnixMicro(), idLength: uint16(len(e.AccountID)),
+		version: e.Version, changedAt: e.ChangedAt.UnixMicro(), spend: e.LifetimeSpendMicros, idLength: uint16(len(e.AccountID)),
 		suspended: e.Suspended, blocked: e.Blocked,
 	}
 	if e.RechargingUntil != nil || len(e.Exceptions) > 0 {
@@ -127,7 +128,8 @@ func (h *holding) account() string { return h.text[:h.idLength] }
 func (h *holding) entitlement() models.Entitlement {
 	e := models.Entitlement{
 		AccountID: h.account(), Version: h.version, Tier: h.plan.Tier, Limits: h.plan.Limits,
-		Models: slices.Clone(h.plan.Models), Suspended: h.suspended, Blocked: h.blocked, ChangedAt: time.UnixMicro(h.changedAt).UTC(),
+		Models: slices.Clone(h.plan.Models), Suspended: h.suspended, Blocked: h.blocked,
+		LifetimeSpendMicros: h.spend, ChangedAt: time.UnixMicro(h.changedAt).UTC(),
 	}
 	if h.extra != nil {
 		rest := h.extra.clone()

@@ -30,6 +30,9 @@ const (
 
 	flagSuspended = 1 << 0
 	flagBlocked   = 1 << 1
+	// flagSpend says that the lifetime spend follows the time of the change. Records
+	// from before there was one lack it.
+	flagSpend = 1 << 2
 )
 
 var errTorn = errors.New("the end is torn")
@@ -102,11 +105,17 @@ func appendHolding(to []byte, h *holding, plan uint64) ([]byte, error) {
 	if h.blocked {
 		flags |= flagBlocked
 	}
+	if h.spend != 0 {
+		flags |= flagSpend
+	}
 	return appendRecord(to, func(b []byte) []byte {
 		b = append(b, recordEntitlement, flags)
 		b = binary.AppendUvarint(b, plan)
 		b = binary.AppendUvarint(b, uint64(h.version))
 		b = binary.AppendVarint(b, h.changedAt)
+		if h.spend != 0 {
+			b = binary.AppendVarint(b, h.spend)
+		}
 		b = binary.AppendUvarint(b, uint64(h.idLength))
 		b = binary.AppendUvarint(b, uint64(len(h.text)))
 		return append(append(b, h.text...), rest...)
@@ -151,13 +160,17 @@ func (r *records) holding(content []byte) (*holding, error) {
 	c := cursor{rest: content}
 	flags := c.byte()
 	plan, version, changedAt := c.uvarint(), c.uvarint(), c.varint()
+	var spend int64
+	if flags&flagSpend != 0 {
+		spend = c.varint()
+	}
 	idLength, length := c.uvarint(), c.uvarint()
 	text := c.take(length)
 	if c.bad || plan >= uint64(len(r.byID)) || idLength > length || idLength == 0 || (length-idLength)%keyBytes != 0 || version == 0 || version>>63 != 0 {
 		return nil, errors.New("not an entitlement")
 	}
 	h := &holding{
-		text: string(text), plan: r.byID[plan], version: int64(version), changedAt: changedAt, idLength: uint16(idLength),
+		text: string(text), plan: r.byID[plan], version: int64(version), changedAt: changedAt, spend: spend, idLength: uint16(idLength),
 		suspended: flags&flagSuspended != 0, blocked: flags&flagBlocked != 0,
 	}
 	if len(c.rest) > 0 {

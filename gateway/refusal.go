@@ -19,6 +19,11 @@ type refusal struct {
 	NeededTier *TierStep `json:"needed_tier,omitempty"`
 	HeldTier   *TierStep `json:"held_tier,omitempty"`
 	NextTier   *TierStep `json:"next_tier,omitempty"`
+	// MissingMicros is how much more must be paid for the tier needed, NextMissingMicros
+	// for the next one: at most, since what was paid after the entitlement came to be
+	// is not known here.
+	MissingMicros     int64 `json:"missing_micros,omitempty"`
+	NextMissingMicros int64 `json:"next_missing_micros,omitempty"`
 }
 
 // Refuse answers a request that was not admitted.
@@ -45,6 +50,7 @@ func (c *Catalogue) explain(d Decision) refusal {
 		needed, held := c.step(d.Needed), TierStep{Number: d.Held.Number, Name: d.Held.Name, FromMicros: c.step(d.Held.Number).FromMicros}
 		next := c.step(d.Held.Number + 1)
 		r.NeededTier, r.HeldTier, r.NextTier = &needed, &held, &next
+		r.MissingMicros, r.NextMissingMicros = c.missing(d, d.Needed), c.missing(d, d.Held.Number+1)
 	case CodeRestricted:
 		r.Reason = "model"
 		if d.Suspended {
@@ -80,17 +86,31 @@ func (c *Catalogue) detail(d Decision) string {
 	return ""
 }
 
-// tierDetail names the tier needed, the one held, and where the next one begins
-// (R14).
+// missing is how much more the account must pay for a tier, at most. Who holds a tier
+// has paid what it begins at, also where an older entitlement does not say what.
+func (c *Catalogue) missing(d Decision, tier int) int64 {
+	return max(0, c.step(tier).FromMicros-max(d.Spend, c.step(d.Held.Number).FromMicros))
+}
+
+// tierDetail names the tier needed, the one held, and how far the next one is (R14).
 func (c *Catalogue) tierDetail(d Decision) string {
 	what := "Using the API"
 	if d.Model != "" {
 		what = "The model " + d.Model
 	}
 	needed, next := c.step(d.Needed), c.step(d.Held.Number+1)
-	text := fmt.Sprintf("%s needs %s, from %s of lifetime spend. This account is in the tier %s", what, needed.Name, money.USD(needed.FromMicros), d.Held.Name)
+	text := fmt.Sprintf("%s needs %s, from %s of lifetime spend%s. This account is in the tier %s",
+		what, needed.Name, money.USD(needed.FromMicros), more(c.missing(d, needed.Number)), d.Held.Name)
 	if next.Number != needed.Number {
-		text += fmt.Sprintf("; the next one, %s, begins at %s", next.Name, money.USD(next.FromMicros))
+		text += fmt.Sprintf("; the next one, %s, begins at %s%s", next.Name, money.USD(next.FromMicros), more(c.missing(d, next.Number)))
 	}
 	return text + ". Credit purchases and paid invoices count."
+}
+
+// more says how much is missing, where something is.
+func more(micros int64) string {
+	if micros == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (at most %s more)", money.USD(micros))
 }

@@ -25,6 +25,8 @@ func entitlement(account string, version int64) models.Entitlement {
 		Limits:    models.RateLimits{LLM: 600, Embeddings: 3_000, Rerank: 500_000},
 		Models:    []string{fmt.Sprintf("model-of-version-%d", version)},
 		ChangedAt: noon,
+
+		LifetimeSpendMicros: 1_000_000 * version,
 	}
 }
 
@@ -348,4 +350,34 @@ func TestClosedStoreReadsAndTakesNothing(t *testing.T) {
 	if store.Err() == nil {
 		t.Error("a closed store seems well")
 	}
+}
+
+// A journal from before entitlements said what was paid is read as it was written.
+func TestJournalFromBeforeTheSpendIsRead(t *testing.T) {
+	before, err := os.ReadFile("testdata/before-spend.journal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	directory := t.TempDir()
+	writeJournal(t, directory, string(before))
+	at := time.Date(2026, 11, 1, 12, 0, 0, 123_456_000, time.UTC)
+	one := models.Entitlement{
+		AccountID: "acct_1", Version: 3, Tier: models.Tier{Number: 1, Name: "Build Tier 1"}, Models: []string{"m"}, ChangedAt: at,
+		Limits: models.RateLimits{LLM: 600, Embeddings: 3_000, Rerank: 500_000},
+		Keys:   []models.KeyHash{{ID: "0123456789abcdef", SHA256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}},
+	}
+	two := one
+	two.AccountID, two.Version, two.Suspended, two.Blocked, two.Keys = "acct_2", 5, true, true, nil
+	two.RechargingUntil, two.Exceptions = new(at.Add(time.Hour)), []models.Exception{{Model: "m", RPM: new(int64(7))}}
+	store := open(t, directory)
+	holds(t, store, one)
+	holds(t, store, two)
+	newer := one
+	newer.Version, newer.LifetimeSpendMicros = 4, 12_340_000
+	if _, err := store.Put(newer); err != nil {
+		t.Fatal(err)
+	}
+	store = open(t, afterCrash(t, directory))
+	holds(t, store, newer)
+	holds(t, store, two)
 }

@@ -12,7 +12,7 @@ import (
 // e. What stands in other tables is null where there is none: a million accounts are
 // read with it.
 const entitlementColumns = `e.account_id::text, e.version, e.tier, e.suspended, e.blocked_since is not null and e.tier > 0 as blocked,
-	e.recharging_until, e.changed_at, e.waiting_since,
+	e.recharging_until, e.spend_micros, e.changed_at, e.waiting_since,
 	(select jsonb_agg(jsonb_build_object('id', k.id, 'sha256', encode(k.secret_hash, 'hex')) order by k.id)
 	   from account_keys k where k.account_id = e.account_id and k.revoked_at is null) as keys,
 	(select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('model', x.model, 'class', x.class, 'access', x.access, 'rpm', x.rpm,

@@ -29,6 +29,10 @@ type Entitlement struct {
 	Keys []KeyHash `json:"keys,omitempty"`
 	// Exceptions are what support has set for this account alone (R15).
 	Exceptions []Exception `json:"exceptions,omitempty"`
+	// LifetimeSpendMicros is what the account had paid when this version came to be
+	// (R13). It has paid no less since, so what it lacks for a tier is at most what it
+	// lacked then (R14).
+	LifetimeSpendMicros int64 `json:"lifetime_spend_micros"`
 	// ChangedAt is when this version came to be.
 	ChangedAt time.Time `json:"changed_at"`
 }
@@ -74,7 +78,9 @@ type EntitlementState struct {
 	// Blocked and RechargingUntil are as in Entitlement (R8, R55).
 	Blocked         bool
 	RechargingUntil *time.Time
-	ChangedAt       time.Time
+	// SpendMicros is the lifetime spend as of the version.
+	SpendMicros int64
+	ChangedAt   time.Time
 	// WaitingSince is when some gateway began to lack a version; nil when all are
 	// known to hold the newest.
 	WaitingSince *time.Time

@@ -24,6 +24,7 @@ import (
 	"github.com/paystage/paystage/models"
 	"github.com/paystage/paystage/relay"
 	"github.com/paystage/paystage/testenv"
+	"github.com/paystage/paystage/workflows"
 )
 
 // fleet is gateways, the database behind them, and workers that look after them.
@@ -400,4 +401,28 @@ func TestI10PageToAGatewayThatIsAhead(t *testing.T) {
 		e, _ := m.store.Get(page[1].AccountID)
 		return e.Version == 42 && f.holdsAll(m)
 	})
+}
+
+// A deploy with other rules: once the release before has been quiet for a minute every
+// account that a gateway knows waits with a new version.
+func TestEntitlementsAreRenewedAfterARelease(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.accounts(3)
+	f.exec(`update entitlement_rules set applied = 'the release before'`)
+	must(t, f.store.NoteRules(t.Context(), "the release before"))
+	r := relay.New(f.store, nil, workflows.DefaultQueues(), nil, slog.New(slog.DiscardHandler))
+	renewed := func() (n int) {
+		t.Helper()
+		r.FollowRules(t.Context(), time.Now())
+		must(t, f.db.QueryRow(t.Context(), `select count(*) from entitlements where version > 1 and waiting_since is not null`).Scan(&n))
+		return n
+	}
+	if n := renewed(); n != 0 {
+		t.Errorf("%d renewed while the release before may push", n)
+	}
+	f.exec(`update running_rules set seen_at = seen_at - interval '61 seconds' where rules = 'the release before'`)
+	if n := renewed(); n != 3 {
+		t.Errorf("%d renewed, want 3", n)
+	}
 }

@@ -39,6 +39,12 @@ const (
 	rechargesAgain = time.Minute
 	rechargePage   = 1000
 	rechargePages  = 100
+	// rulesEvery is how often a worker says by which rules it pushes, and rulesQuiet how
+	// long those of another release must have said nothing before entitlements follow
+	// this one's, rulesPage at a time: their accounts' balances are held meanwhile.
+	rulesEvery = 15 * time.Second
+	rulesQuiet = time.Minute
+	rulesPage  = 500
 )
 
 // Sweep looks after what takes too long, and what is done by the clock, until ctx
@@ -49,6 +55,7 @@ func (r *Relay) Sweep(ctx context.Context, now func() time.Time) {
 		return
 	}
 	r.MakePartitions(ctx, now())
+	r.FollowRules(ctx, now())
 	var duties sync.WaitGroup
 	for _, duty := range []struct {
 		every time.Duration
@@ -61,6 +68,7 @@ func (r *Relay) Sweep(ctx context.Context, now func() time.Time) {
 		{restartEvery, r.pushLagging},
 		{accrueEvery, r.accrueDeployments},
 		{partitionsEvery, r.MakePartitions},
+		{rulesEvery, r.FollowRules},
 	} {
 		duties.Go(func() {
 			ticker := time.NewTicker(duty.every)
@@ -205,5 +213,30 @@ func (r *Relay) WakeRecharges(ctx context.Context, now time.Time) {
 		if woken < rechargePage {
 			return
 		}
+	}
+}
+
+// FollowRules gives every entitlement a new version when a release has other rules of
+// tiers than the one before, page by page, so that the gateways get what changed. It
+// waits until the other release has ended.
+func (r *Relay) FollowRules(ctx context.Context, now time.Time) {
+	rules := billing.RulesFingerprint()
+	if err := r.Store.NoteRules(ctx, rules); err != nil {
+		r.Log.Error("other releases don't know by which rules this one pushes", "error", err)
+		return
+	}
+	for renewed := int64(0); ; {
+		moved, err := r.Store.FollowRules(ctx, rules, rulesQuiet, rulesPage, billing.TierRules(), now)
+		switch {
+		case err != nil:
+			r.Log.Error("entitlements don't follow the rules of this release yet", "error", err)
+			return
+		case moved == 0:
+			if renewed > 0 {
+				r.Log.Info("entitlements follow the rules of this release", "accounts", renewed)
+			}
+			return
+		}
+		renewed += moved
 	}
 }

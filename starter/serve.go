@@ -12,6 +12,7 @@ import (
 
 	"github.com/paystage/paystage/activities"
 	"github.com/paystage/paystage/api"
+	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/config"
 	"github.com/paystage/paystage/ledger"
 	"github.com/paystage/paystage/migrations"
@@ -24,6 +25,8 @@ const (
 	serveConns = 32
 	// shutdownTimeout is how long requests under way may take to end at a stop.
 	shutdownTimeout = 10 * time.Second
+	// rulesEvery is how often the front door says by which rules it settles tiers.
+	rulesEvery = 15 * time.Second
 )
 
 func serveCommand() *cobra.Command {
@@ -58,6 +61,7 @@ func serve(ctx context.Context, settings config.Serve, log *slog.Logger) error {
 		return err
 	}
 	go gateways.Watch(ctx, log)
+	go noteRules(ctx, store, log)
 	front := api.New(ctx, api.Options{
 		Store:            store,
 		Temporal:         temporal,
@@ -77,6 +81,23 @@ func serve(ctx context.Context, settings config.Serve, log *slog.Logger) error {
 	log.Info("serving", "address", listener.Addr().String())
 	server := &http.Server{Handler: front, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	return untilDone(ctx, server, listener)
+}
+
+// noteRules says, until ctx ends, by which rules the front door settles tiers: workers
+// of another release wait with theirs until it has ended.
+func noteRules(ctx context.Context, store *ledger.Ledger, log *slog.Logger) {
+	ticker := time.NewTicker(rulesEvery)
+	defer ticker.Stop()
+	for {
+		if err := store.NoteRules(ctx, billing.RulesFingerprint()); err != nil && ctx.Err() == nil {
+			log.Error("other releases don't know by which rules this one settles tiers", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
 }
 
 // untilDone serves until ctx ends, and lets requests under way end. Those that
