@@ -37,6 +37,7 @@ type AsOf struct {
 	FreeMicros          int64      `json:"free_micros"`
 	PurchasedMicros     int64      `json:"purchased_micros"`
 	AccruedMicros       int64      `json:"accrued_micros"`
+	PastDueMicros       int64      `json:"past_due_micros" doc:"What unpaid invoices demanded; not part of the balance."`
 	LimitMicros         int64      `json:"limit_micros" doc:"By the tier and the terms of then, under the rules of today."`
 	Tier                TierAsOf   `json:"tier"`
 	Blocked             bool       `json:"blocked" doc:"Credits and limit were used up."`
@@ -63,6 +64,7 @@ type TierAsOf struct {
 type Payment struct {
 	TransactionID       int64     `json:"transaction_id"`
 	PurchaseID          *string   `json:"purchase_id,omitempty"`
+	InvoiceID           *string   `json:"invoice_id,omitempty"`
 	AmountMicros        int64     `json:"amount_micros"`
 	LifetimeSpendMicros int64     `json:"lifetime_spend_micros" doc:"With this payment; it makes the tier."`
 	At                  time.Time `json:"at"`
@@ -112,7 +114,7 @@ func asOfView(v models.AsOf) AsOf {
 	e := v.Entitlement
 	view := AsOf{
 		BalanceMicros: v.FreeMicros + v.PurchasedMicros - v.AccruedMicros,
-		FreeMicros:    v.FreeMicros, PurchasedMicros: v.PurchasedMicros, AccruedMicros: v.AccruedMicros,
+		FreeMicros:    v.FreeMicros, PurchasedMicros: v.PurchasedMicros, AccruedMicros: v.AccruedMicros, PastDueMicros: v.InvoicedMicros,
 		Tier:    TierAsOf{Number: e.Tier, Name: billing.TierName(e.Tier)},
 		Blocked: e.Blocked, BlockedSince: e.BlockedSince, BlockedBy: blockedBy(e), Suspended: e.Suspended, SuspendedSince: e.SuspendedSince,
 		EntitlementVersion: e.Version, LifetimeSpendMicros: v.LifetimeSpendMicros,
@@ -155,7 +157,7 @@ type ledgerInput struct {
 // Transaction is one movement of value between an account's books.
 type Transaction struct {
 	ID         int64     `json:"id"`
-	Kind       string    `json:"kind" enum:"purchase,free_credits,usage,deployments,creation"`
+	Kind       string    `json:"kind" enum:"purchase,free_credits,usage,deployments,creation,settlement,invoice,invoice_payment,invoice_void,invoice_loss"`
 	Key        string    `json:"key" doc:"What it was posted for, once."`
 	OccurredAt time.Time `json:"occurred_at"`
 	RecordedAt time.Time `json:"recorded_at"`
@@ -164,7 +166,7 @@ type Transaction struct {
 
 // Entry is what one book gained or lost.
 type Entry struct {
-	Book         string `json:"book" enum:"free,purchased,accrued,payments,promotions,revenue"`
+	Book         string `json:"book" enum:"free,purchased,accrued,invoiced,payments,promotions,revenue,losses"`
 	AmountMicros int64  `json:"amount_micros" doc:"What the book gained."`
 	GrantID      *int64 `json:"grant_id,omitempty" doc:"The transaction that gave the credits that are taken here."`
 }

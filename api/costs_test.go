@@ -88,8 +88,8 @@ func TestCostsHavePages(t *testing.T) {
 	f := open(t)
 	account := f.bought(2500)
 	_, err := f.db.Exec(t.Context(), `
-		insert into usage_totals (account_id, period, price_id, resource, events, quantity, picos)
-		select $1, $2, (select id from prices where sku = 'qwen/qwen2.5-7b.input'), n, 1, 1, 300001 from generate_series(1, 1500) n`,
+		insert into usage_totals (account_id, invoice_period, period, price_id, resource, events, quantity, picos)
+		select $1, $2, $2, (select id from prices where sku = 'qwen/qwen2.5-7b.input'), n, 1, 1, 300001 from generate_series(1, 1500) n`,
 		account, billing.PeriodOf(f.clock.now()))
 	done(t, err)
 	var first, second api.Costs

@@ -26,6 +26,7 @@ type TierPayment struct {
 	TransactionID  int64     `json:"transaction_id"`
 	Kind           string    `json:"kind" example:"purchase"`
 	PurchaseID     string    `json:"purchase_id,omitempty"`
+	InvoiceID      string    `json:"invoice_id,omitempty"`
 	AmountMicros   int64     `json:"amount_micros" doc:"What it added to the lifetime spend; below zero for a refund."`
 	At             time.Time `json:"at"`
 	LifetimeMicros int64     `json:"lifetime_spend_micros" doc:"The lifetime spend with it."`
@@ -73,9 +74,11 @@ func tierPaymentView(p models.TierPayment) TierPayment {
 		TransactionID: p.TransactionID, Kind: p.Kind, AmountMicros: p.AmountMicros, At: p.OccurredAt,
 		LifetimeMicros: p.LifetimeMicros, Tier: p.Tier, Moved: p.Moved,
 	}
-	view.PurchaseID, _ = strings.CutPrefix(p.Key, "purchase/")
-	if view.PurchaseID == p.Key {
-		view.PurchaseID = ""
+	if id, ok := strings.CutPrefix(p.Key, "purchase/"); ok {
+		view.PurchaseID = id
+	}
+	if id, ok := strings.CutPrefix(p.Key, "invoice_payment/"); ok {
+		view.InvoiceID = id
 	}
 	return view
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/models"
 	"github.com/paystage/paystage/money"
 )
@@ -73,7 +74,7 @@ func (s *Server) grantCredits(ctx context.Context, in *grantInput) (*grantOutput
 	}
 	// The account's own id, however the path spells it: a key is for one grant.
 	key := "grant/" + account.ID + "/" + in.IdempotencyKey
-	posted, err := s.Store.GrantFreeCredits(ctx, key, account.ID, int64(amount), entry)
+	posted, err := s.Store.GrantFreeCredits(ctx, key, account.ID, int64(amount), billing.TierRules(), entry)
 	if err != nil {
 		return nil, err
 	}

@@ -47,28 +47,3 @@ func (l *Ledger) Balance(ctx context.Context, accountID string) (models.Balance,
 	err := l.records.WithContext(ctx).Take(&balance, "account_id = ?", accountID).Error
 	return balance, wrap("read balance", err)
 }
-
-// PastDue is the sum of the account's unpaid invoices in micro-dollars (R6).
-func (l *Ledger) PastDue(ctx context.Context, accountID string) (int64, error) {
-	return value[int64](ctx, l, "read past due", `
-		select coalesce(sum(total_micros), 0)::bigint from invoices where account_id = $1 and status in ('open', 'past_due')`, accountID)
-}
-
-// maxInvoices bounds a list of invoices.
-const maxInvoices = 200
-
-// Invoices lists an account's newest invoices, newest first.
-func (l *Ledger) Invoices(ctx context.Context, accountID string) ([]models.Invoice, error) {
-	var invoices []models.Invoice
-	err := l.records.WithContext(ctx).
-		Order("issued_at desc, id").Limit(maxInvoices).
-		Find(&invoices, "account_id = ?", accountID).Error
-	return invoices, wrap("list invoices", err)
-}
-
-// Invoice reads one invoice.
-func (l *Ledger) Invoice(ctx context.Context, id string) (models.Invoice, error) {
-	var invoice models.Invoice
-	err := l.records.WithContext(ctx).Take(&invoice, "id = ?", id).Error
-	return invoice, wrap("read invoice", err)
-}

@@ -34,6 +34,7 @@ const booksAsOf = `
 		       coalesce(sum(micros) filter (where book = 'purchased'), 0)::bigint as purchased_micros,
 		       -coalesce(sum(micros) filter (where book = 'accrued'), 0)::bigint  as accrued_micros,
 		       -coalesce(sum(micros) filter (where book = 'payments'), 0)::bigint as lifetime_spend_micros,
+		       -coalesce(sum(micros) filter (where book = 'invoiced'), 0)::bigint as invoiced_micros,
 		       count(*) filter (where grant_id is not null and micros > 0)        as grant_count
 		  from moves),
 	open as (
@@ -45,14 +46,15 @@ const booksAsOf = `
 
 // booksRow is one row of booksAsOf.
 type booksRow struct {
-	FreeMicros, PurchasedMicros, AccruedMicros, LifetimeSpendMicros, GrantCount int64
-	ID, GrantedMicros, LeftMicros                                               *int64
-	Book                                                                        *string
-	At                                                                          *time.Time
+	FreeMicros, PurchasedMicros, AccruedMicros, LifetimeSpendMicros, InvoicedMicros, GrantCount int64
+	ID, GrantedMicros, LeftMicros                                                               *int64
+	Book                                                                                        *string
+	At                                                                                          *time.Time
 }
 
 const paymentsAsOf = `
-	select t.id as transaction_id, substring(t.idempotency_key from '^purchase/(.+)$') as purchase_id, -e.amount_micros as amount_micros,
+	select t.id as transaction_id, substring(t.idempotency_key from '^purchase/(.+)$') as purchase_id,
+	       substring(t.idempotency_key from '^invoice_payment/(.+)$') as invoice_id, -e.amount_micros as amount_micros,
 	       -(sum(e.amount_micros) over (order by t.id))::bigint as lifetime_spend_micros, t.recorded_at as at, count(*) over () as payment_count
 	  from ledger_entries e join ledger_transactions t on t.id = e.transaction_id
 	 where e.account_id = $1 and e.book = 'payments' and t.recorded_at <= $2
@@ -113,7 +115,7 @@ func readBooks(ctx context.Context, tx pgx.Tx, v *models.AsOf, accountID string,
 	}
 	for _, r := range rows {
 		v.FreeMicros, v.PurchasedMicros, v.AccruedMicros, v.LifetimeSpendMicros = r.FreeMicros, r.PurchasedMicros, r.AccruedMicros, r.LifetimeSpendMicros
-		v.GrantCount = r.GrantCount
+		v.InvoicedMicros, v.GrantCount = r.InvoicedMicros, r.GrantCount
 		if r.ID != nil {
 			v.Grants = append(v.Grants, models.GrantAsOf{ID: *r.ID, Book: *r.Book, GrantedMicros: *r.GrantedMicros, LeftMicros: *r.LeftMicros, At: *r.At})
 		}

@@ -54,6 +54,9 @@ var meanings = map[string]error{
 	"purchases_end_once":               ErrNotAsRecorded,
 	"creations_key_same_contents":      ErrIdempotencyMismatch,
 	"account_terms_limit_is_fixed":     ErrLimitIsFixed,
+	"invoices_only_move_on":            ErrNotAsRecorded,
+	"monthly_period_is_over":           ErrMonthNotOver,
+	"monthly_periods_in_order":         ErrMonthsInOrder,
 	"usage_prices_are_newest":          ErrPricesChanged,
 	"usage_needs_care":                 errNeedsCare,
 }

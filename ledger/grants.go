@@ -7,13 +7,13 @@ import (
 )
 
 // GrantFreeCredits posts free credits (R4) and the audit entry that says who
-// gave them and why, in one statement. A repeat of the posting's key writes
-// neither again.
-func (l *Ledger) GrantFreeCredits(ctx context.Context, key, accountID string, amountMicros int64, audit models.AuditEntry) (Posted, error) {
-	args := append(auditArgs(audit), key, accountID, amountMicros)
+// gave them and why, in one statement. They clear what is accrued (R9), and the
+// account's entitlement follows. A repeat of the posting's key writes nothing again.
+func (l *Ledger) GrantFreeCredits(ctx context.Context, key, accountID string, amountMicros int64, rules models.TierRules, audit models.AuditEntry) (Posted, error) {
+	args := append(auditArgs(audit), key, accountID, amountMicros, rules.Thresholds, rules.Limits)
 	return one[Posted](ctx, l, "grant free credits", `
 		with posted as materialized (
-			select * from ledger_post($9, 'free_credits', $10::uuid, $1, array['promotions', 'free']::ledger_book[], array[-$11::bigint, $11::bigint])),
+			select * from free_credits_grant($9, $10::uuid, $11, $12, $13, $1)),
 		audited as (
 			insert into audit_log (at, actor, role, action, account_id, subject, reason, detail)
 			select $1, $2, $3, $4, $5, $6, $7, $8::jsonb from posted where fresh)

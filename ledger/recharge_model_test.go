@@ -263,8 +263,8 @@ func (b *books) charge(t tb, account string, cents int64, at time.Time) {
 // used notes so many micro-dollars of usage where reports are summed up.
 func (b *books) used(t tb, account string, micros int64) {
 	t.Helper()
-	b.do(t, `insert into usage_totals as u (account_id, period, price_id, resource, events, quantity, picos) values ($1, '2026-11-01', 1, '', 1, 1, $2::bigint * 1000000)
-		on conflict (account_id, period, price_id, resource) do update set picos = u.picos + excluded.picos`, account, micros)
+	b.do(t, `insert into usage_totals as u (account_id, invoice_period, period, price_id, resource, events, quantity, picos) values ($1, '2026-11-01', '2026-11-01', 1, '', 1, 1, $2::bigint * 1000000)
+		on conflict (account_id, invoice_period, period, price_id, resource) do update set picos = u.picos + excluded.picos`, account, micros)
 }
 
 func (m *rechargeModel) bankApproves(t *rapid.T) {

@@ -78,6 +78,7 @@ func TestR28CrossingTheThresholdWakes(t *testing.T) {
 	done(t, err)
 	same(t, "wake-ups", b.wakes(t, account), 1)
 	b.used(t, account, 45_000_000)
+	b.do(t, `update usage_meters set used_micros = used_micros + 45000000, purchased_used_micros = purchased_used_micros + 45000000 where account_id = $1`, account)
 	b.sound(t)
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/ledger"
 	"github.com/paystage/paystage/models"
 )
@@ -156,7 +157,7 @@ func TestGrantFreeCreditsWritesItsAuditEntryOnce(t *testing.T) {
 	account := b.account(t)
 	var fresh sync.Map
 	together(8, func(i int) {
-		posted, err := b.GrantFreeCredits(t.Context(), "grant/1", account, dollars(10), audit(account, "welcome"))
+		posted, err := b.GrantFreeCredits(t.Context(), "grant/1", account, dollars(10), billing.TierRules(), audit(account, "welcome"))
 		if err != nil {
 			t.Error(err)
 		}
@@ -175,15 +176,15 @@ func TestGrantFreeCreditsWritesItsAuditEntryOnce(t *testing.T) {
 	same(t, "reason", entries[0].Reason, "welcome")
 	same(t, "actor", entries[0].Actor, "key_1")
 
-	_, err = b.GrantFreeCredits(t.Context(), "grant/1", account, dollars(11), audit(account, "welcome"))
+	_, err = b.GrantFreeCredits(t.Context(), "grant/1", account, dollars(11), billing.TierRules(), audit(account, "welcome"))
 	if !errors.Is(err, ledger.ErrIdempotencyMismatch) {
 		t.Errorf("another amount: %v", err)
 	}
-	_, err = b.GrantFreeCredits(t.Context(), "grant/2", account, -dollars(11), audit(account, "taken back"))
+	_, err = b.GrantFreeCredits(t.Context(), "grant/2", account, -dollars(11), billing.TierRules(), audit(account, "taken back"))
 	if !errors.Is(err, ledger.ErrInsufficientCredits) {
 		t.Errorf("more than there is: %v", err)
 	}
-	_, err = b.GrantFreeCredits(t.Context(), "grant/3", account, dollars(1), audit(account, ""))
+	_, err = b.GrantFreeCredits(t.Context(), "grant/3", account, dollars(1), billing.TierRules(), audit(account, ""))
 	refused(t, err, "audit_log_reason_check")
 	same(t, "free credits after all that", b.balance(t, account).FreeMicros, dollars(10))
 	entries, err = b.AuditLog(t.Context(), account)

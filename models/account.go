@@ -83,6 +83,8 @@ type Balance struct {
 	PurchasedMicros     int64
 	AccruedMicros       int64
 	LifetimeSpendMicros int64
+	// InvoicedMicros is what unpaid invoices demand; no part of the balance.
+	InvoicedMicros int64
 }
 
 // TotalMicros is free plus purchased less accrued; it may be negative (R6).

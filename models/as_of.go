@@ -8,6 +8,8 @@ type AsOf struct {
 	PurchasedMicros     int64
 	AccruedMicros       int64
 	LifetimeSpendMicros int64
+	// InvoicedMicros is what unpaid invoices demanded.
+	InvoicedMicros int64
 	// Entitlement is what the gateways were to hold.
 	Entitlement EntitlementAsOf
 	// Terms are those in force, nil if none had been set.
@@ -49,6 +51,7 @@ type AccountTerms struct {
 type PaymentAsOf struct {
 	TransactionID       int64
 	PurchaseID          *string
+	InvoiceID           *string
 	AmountMicros        int64
 	LifetimeSpendMicros int64
 	At                  time.Time

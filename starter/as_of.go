@@ -50,6 +50,9 @@ func asOfText(v api.AsOf) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Balance %s: free %s, purchased %s, accrued %s\n",
 		money.USD(v.BalanceMicros), money.USD(v.FreeMicros), money.USD(v.PurchasedMicros), money.USD(v.AccruedMicros))
+	if v.PastDueMicros > 0 {
+		fmt.Fprintf(&b, "Unpaid invoices demanded %s\n", money.USD(v.PastDueMicros))
+	}
 	for _, g := range v.Grants {
 		fmt.Fprintf(&b, "  %s credits of %s (transaction %d): %s of %s left\n",
 			g.Book, clock(&g.At), g.TransactionID, money.USD(g.LeftMicros), money.USD(g.GrantedMicros))
