@@ -1,5 +1,10 @@
 package api
 
+import "time"
+
+// AnswerWithin sets how long handlers may work on an answer.
+func (s *Server) AnswerWithin(d time.Duration) { s.answerWithin = d }
+
 // Crowd fills the watch with requests that wait for a purchase, so that no other may.
 func (s *Server) Crowd(purchaseID string) {
 	s.watch.mu.Lock()

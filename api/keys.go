@@ -78,7 +78,11 @@ func caller(ctx context.Context) models.RoleKey {
 // authorize lets the holders of a valid key with one of the roles through.
 func (s *Server) authorize(api huma.API, roles []models.Role) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		key, err := s.authenticate(ctx.Context(), ctx.Header("Authorization"))
+		var key models.RoleKey
+		err := s.within(ctx.Context(), func(within context.Context) (err error) {
+			key, err = s.authenticate(within, ctx.Header("Authorization"))
+			return err
+		})
 		if err == nil && !slices.Contains(roles, key.Role) {
 			err = problem(http.StatusForbidden, "wrong_role",
 				fmt.Sprintf("A %s key may not do this. Use a key with one of the roles: %s.", key.Role, RoleNames(roles)))

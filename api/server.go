@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -25,6 +26,9 @@ const (
 	maxBody = 64 << 10
 	// bodyTimeout bounds how long a body may take to arrive.
 	bodyTimeout = 10 * time.Second
+	// answerWithin bounds how long a handler works on an answer, beyond the longest
+	// that a caller may ask it to wait.
+	answerWithin = maxWait + 30*time.Second
 )
 
 // Options is what the front door is built from.
@@ -52,6 +56,8 @@ type Server struct {
 	usage    *ledger.UsageWriter
 	parsers  fastjson.ParserPool
 	handler  http.Handler
+	// answerWithin is the const of that name, except in tests.
+	answerWithin time.Duration
 }
 
 // New builds the front door. Its watch over purchases runs until ctx ends. Close it
@@ -63,6 +69,8 @@ func New(ctx context.Context, o Options) *Server {
 		watch:    newWatch(ctx, o.Store, o.Log),
 		prices:   &prices{store: o.Store},
 		usage:    ledger.NewUsageWriter(o.Store, billing.TierRules(), o.Now),
+
+		answerWithin: answerWithin,
 	}
 	mux := http.NewServeMux()
 	config := huma.DefaultConfig("Paystage", "1")
@@ -126,7 +134,10 @@ func route[In, Out any](s *Server, api huma.API, op huma.Operation, roles []mode
 		var out *Out
 		err := checkText(in)
 		if err == nil {
-			out, err = handle(ctx, in)
+			err = s.within(ctx, func(ctx context.Context) (err error) {
+				out, err = handle(ctx, in)
+				return err
+			})
 		}
 		if err == nil {
 			return out, nil
@@ -137,6 +148,21 @@ func route[In, Out any](s *Server, api huma.API, op huma.Operation, roles []mode
 		}
 		return nil, p
 	})
+}
+
+// errHangs: the answer took longer than a caller should wait.
+var errHangs = errors.New("no answer in time")
+
+// within bounds what is done for a request. What takes longer hangs, as a database
+// may that closes no connection: the caller is told to come back.
+func (s *Server) within(ctx context.Context, do func(context.Context) error) error {
+	bounded, cancel := context.WithTimeoutCause(ctx, s.answerWithin, errHangs)
+	defer cancel()
+	err := do(bounded)
+	if err != nil && errors.Is(context.Cause(bounded), errHangs) {
+		return fmt.Errorf("%w: %w: %w", ledger.ErrUnavailable, errHangs, err)
+	}
+	return err
 }
 
 // pathID checks an id of a path: one that is no id names nothing.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"reflect"
 	"strconv"
 	"strings"
@@ -114,6 +115,7 @@ func parse[T any]() (T, error) {
 	if !errors.As(err, &all) {
 		return c, err
 	}
+	readable := env.ToMap(os.Environ())
 	for i, err := range all.Errors {
 		var wrong env.ParseError // names the field of T
 		if !errors.As(err, &wrong) {
@@ -122,8 +124,11 @@ func parse[T any]() (T, error) {
 		if field, found := reflect.TypeFor[T]().FieldByName(wrong.Name); found {
 			name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
 			all.Errors[i] = fmt.Errorf("%s: %w", name, wrong.Err)
+			delete(readable, name)
 		}
 	}
+	// What could not be read has its default, or it would be found wrong again.
+	c, _ = env.ParseAsWithOptions[T](env.Options{Environment: readable}) // its errors are those above
 	return c, errors.Join(all.Errors...)
 }
 

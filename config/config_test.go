@@ -189,6 +189,20 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 	}
 }
 
+// A number that is none is told once, and not as one that is too low as well.
+func TestWhatIsNoNumberIsToldOnce(t *testing.T) {
+	for variable, load := range map[string]func() error{
+		"PAYSTAGE_MAX_PURCHASE_CENTS":       func() error { _, err := config.LoadServe(); return err },
+		"PAYSTAGE_RECHARGES_PER_SECOND":     func() error { _, err := config.LoadWorker(); return err },
+		"PAYSTAGE_RECHARGES_ALERT_PER_HOUR": func() error { _, err := config.LoadWorker(); return err },
+	} {
+		environment(t, map[string]string{variable: "ten"})
+		if err := load(); err == nil || strings.Count(err.Error(), variable) != 1 {
+			t.Errorf("%s: %v", variable, err)
+		}
+	}
+}
+
 func all(value string) map[string]string {
 	changes := map[string]string{}
 	for _, name := range variables {

@@ -96,6 +96,8 @@ type proxy struct {
 	// cutAtNextAnswer has the answer to the next statement that is executed thrown
 	// away, and the connection cut.
 	cutAtNextAnswer atomic.Bool
+	// hangs has nothing of the server's forwarded, and the connections stay open.
+	hangs atomic.Bool
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -156,6 +158,9 @@ func (p *proxy) serve(client net.Conn) {
 		})
 	}()
 	forward(server, client, func([]byte) bool {
+		for p.hangs.Load() {
+			time.Sleep(time.Millisecond)
+		}
 		return !executing.Load() || !p.cutAtNextAnswer.CompareAndSwap(true, false)
 	})
 }
@@ -235,4 +240,30 @@ func TestF19DatabaseGoesAwayInMidStep(t *testing.T) {
 			}
 		})
 	}
+}
+
+// F19: one that hangs and closes nothing is an outage like any other, after a while,
+// and leaves nothing behind that would hold up who comes when it is back.
+func TestF19DatabaseThatHangs(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	account := b.customer(t)
+	wire := newProxy(t, b.url)
+	through, err := ledger.OpenBounded(t.Context(), wire.url, 1, 200*time.Millisecond)
+	done(t, err)
+	t.Cleanup(through.Close)
+	done(t, second(through.Account(t.Context(), account)))
+	wire.hangs.Store(true)
+	defer wire.hangs.Store(false)
+	for name, do := range map[string]func() error{
+		"read": func() error { return second(through.Account(t.Context(), account)) },
+		"post": func() error { return second(through.Post(t.Context(), freeCredits("hangs", account, dollars(5)))) },
+	} {
+		if err := do(); !errors.Is(err, ledger.ErrUnavailable) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	wire.hangs.Store(false)
+	done(t, second(through.Post(t.Context(), freeCredits("hangs", account, dollars(5)))))
+	same(t, "free credits", b.balance(t, account).FreeMicros, dollars(5))
 }

@@ -17,6 +17,10 @@ import (
 // that is retried and not a worker that hangs.
 const statementTimeout = 10 * time.Second
 
+// silence is how long the database may say nothing when it is to answer: longer than
+// any statement may take. Then it hangs, and its connection is given up.
+const silence = statementTimeout + 5*time.Second
+
 // maxConflictTries bounds how often a transaction that lost to another one is
 // run again (F18).
 const maxConflictTries = 5
@@ -31,12 +35,17 @@ type Ledger struct {
 // Open connects to the database at url with at most maxConns connections. It
 // does not wait for the database to answer: Ping does.
 func Open(ctx context.Context, url string, maxConns int32) (*Ledger, error) {
+	return openBounded(ctx, url, maxConns, silence)
+}
+
+func openBounded(ctx context.Context, url string, maxConns int32, silence time.Duration) (*Ledger, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
 	config.MaxConns = maxConns
 	config.ConnConfig.ConnectTimeout = 5 * time.Second
+	config.ConnConfig.DialFunc = bounded(config.ConnConfig.DialFunc, silence)
 	config.ConnConfig.RuntimeParams["application_name"] = "paystage"
 	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	config.ConnConfig.RuntimeParams["statement_timeout"] = fmt.Sprint(statementTimeout.Milliseconds())

@@ -22,6 +22,9 @@ const (
 	// templateLock is the advisory lock under which one test binary migrates and
 	// the others wait.
 	templateLock = 7_304_251_188
+	// templatesKept is how many templates a cluster keeps, the newest: several trees
+	// with other migrations may use it at once.
+	templatesKept = 16
 )
 
 // Database gives the address of a fresh, migrated database for the superuser of
@@ -65,7 +68,7 @@ func drop(t testing.TB, server, name string) {
 
 // ensureTemplate gives the name of the migrated template database of a cluster and
 // makes it if it is not there. Its name holds a hash of the migrations, so changed
-// migrations make a new one; the ones before are dropped then.
+// migrations make a new one; the oldest are dropped then.
 func ensureTemplate(ctx context.Context, server string) (string, error) {
 	hash, err := hashMigrations()
 	if err != nil {
@@ -93,7 +96,12 @@ func ensureTemplate(ctx context.Context, server string) (string, error) {
 // makeTemplate migrates a database under another name and renames it when it is
 // whole, so that an interruption leaves no template that looks finished.
 func makeTemplate(ctx context.Context, conn *pgx.Conn, server, name string) error {
-	rows, err := conn.Query(ctx, "select datname from pg_database where starts_with(datname, $1)", templatePrefix)
+	unfinished := name + "_unfinished"
+	rows, err := conn.Query(ctx, `
+		select datname from pg_database where datname = $2
+		union all
+		(select datname from pg_database where starts_with(datname, $1) and datname <> $2 order by oid desc offset $3)`,
+		templatePrefix, unfinished, templatesKept)
 	if err != nil {
 		return fmt.Errorf("list templates: %w", err)
 	}
@@ -106,7 +114,6 @@ func makeTemplate(ctx context.Context, conn *pgx.Conn, server, name string) erro
 			return fmt.Errorf("drop an old template: %w", err)
 		}
 	}
-	unfinished := name + "_unfinished"
 	if _, err := conn.Exec(ctx, "create database "+unfinished); err != nil {
 		return fmt.Errorf("make the template: %w", err)
 	}
