@@ -32,8 +32,8 @@ var ErrMailRefused = errors.New("refused for good")
 const smtpTimeout = 10 * time.Second
 
 // NewMail makes a sender: into files of dir, or if that is "" through the server
-// of smtpURL (smtp://user:password@host:587, with STARTTLS where the server
-// offers it; smtps:// for TLS from the start).
+// of smtpURL (smtp://user:password@host:587, with STARTTLS, which a server may lack
+// only if there is no password to send to it; smtps:// for TLS from the start).
 func NewMail(dir, smtpURL, from string) (*Mail, error) {
 	if err := mail.NewMsg().From(from); err != nil {
 		return nil, fmt.Errorf("MAIL_FROM: %w", err)
@@ -57,7 +57,7 @@ func NewMail(dir, smtpURL, from string) (*Mail, error) {
 	}
 	if address.User != nil {
 		password, _ := address.User.Password()
-		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover),
+		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithTLSPolicy(mail.TLSMandatory),
 			mail.WithUsername(address.User.Username()), mail.WithPassword(password))
 	}
 	client, err := mail.NewClient(address.Hostname(), options...)

@@ -1,13 +1,11 @@
 package activities_test
 
 import (
-	"bufio"
+	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
-	"net"
 	"net/mail"
 	"os"
 	"path/filepath"
@@ -18,6 +16,7 @@ import (
 	"github.com/paystage/paystage/activities"
 	"github.com/paystage/paystage/letters"
 	"github.com/paystage/paystage/money"
+	"github.com/paystage/paystage/testenv"
 )
 
 const (
@@ -101,73 +100,17 @@ func TestMailIntoAFolderThatIsGone(t *testing.T) {
 	}
 }
 
-// postOffice is a mail server for one test.
-type postOffice struct {
-	address string
-	// refusal is its answer to a recipient; "" takes all.
-	refusal string
-
-	mu      sync.Mutex
-	letters []string
-}
-
-func newPostOffice(t *testing.T, refusal string) *postOffice {
+// office opens a mail server for a test.
+func office(t *testing.T, o *testenv.PostOffice) *testenv.PostOffice {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	done(t, err)
-	t.Cleanup(func() { _ = listener.Close() })
-	o := &postOffice{address: listener.Addr().String(), refusal: refusal}
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go o.serve(conn)
-		}
-	}()
+	o.Open(t)
 	return o
-}
-
-func (o *postOffice) serve(conn net.Conn) {
-	defer conn.Close()
-	lines := bufio.NewScanner(conn)
-	say := func(answer string) { _, _ = fmt.Fprintf(conn, "%s\r\n", answer) }
-	say("220 office.example")
-	for lines.Scan() {
-		command, _, _ := strings.Cut(strings.ToUpper(lines.Text()), " ")
-		switch {
-		case command == "EHLO":
-			say("250-office.example\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES")
-		case command == "RCPT" && o.refusal != "":
-			say(o.refusal)
-		case command == "DATA":
-			say("354 go on")
-			o.take(lines)
-			say("250 2.0.0 taken")
-		case command == "QUIT":
-			say("221 bye")
-			return
-		default:
-			say("250 ok")
-		}
-	}
-}
-
-func (o *postOffice) take(lines *bufio.Scanner) {
-	var text strings.Builder
-	for lines.Scan() && lines.Text() != "." {
-		text.WriteString(strings.TrimPrefix(lines.Text(), ".") + "\r\n")
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.letters = append(o.letters, text.String())
 }
 
 func TestR24MailByAServer(t *testing.T) {
 	t.Parallel()
-	office := newPostOffice(t, "")
-	m, err := activities.NewMail("", "smtp://"+office.address, "billing@paystage.example")
+	office := office(t, &testenv.PostOffice{})
+	m, err := activities.NewMail("", "smtp://"+office.Address, "billing@paystage.example")
 	done(t, err)
 	var group sync.WaitGroup
 	for range 8 {
@@ -178,18 +121,81 @@ func TestR24MailByAServer(t *testing.T) {
 		})
 	}
 	group.Wait()
-	same(t, "letters", len(office.letters), 8)
-	for _, text := range office.letters {
+	same(t, "letters", len(office.Letters()), 8)
+	for _, text := range office.Letters() {
 		confirms(t, text)
 	}
+}
+
+// A user's password is sent to a server that proves who it is, or not at all; without
+// a password the letter goes as safely as the server can.
+func TestMailIsEncryptedAndAuthenticated(t *testing.T) {
+	t.Parallel()
+	const whole = "EHLO STARTTLS tls EHLO AUTH MAIL RCPT DATA QUIT"
+	for name, c := range map[string]struct {
+		office *testenv.PostOffice
+		user   string
+		trust  bool
+		// session is the conversation; wrong is in the error, "" if there is none.
+		session, wrong string
+	}{
+		"StartTLSAndPassword": {&testenv.PostOffice{Roots: x509.NewCertPool(), User: "ada", Password: "s3cret:/@"}, "ada:s3cret%3A%2F%40@", true, whole, ""},
+		"StartTLSAlone":       {&testenv.PostOffice{Roots: x509.NewCertPool()}, "", true, "EHLO STARTTLS tls EHLO MAIL RCPT DATA QUIT", ""},
+		"Neither":             {&testenv.PostOffice{}, "", true, "EHLO MAIL RCPT DATA QUIT", ""},
+		"WrongPassword":       {&testenv.PostOffice{Roots: x509.NewCertPool(), User: "ada", Password: "s3cret"}, "ada:guess@", true, "", "535"},
+		"PasswordInTheClear":  {&testenv.PostOffice{User: "ada", Password: "s3cret"}, "ada:s3cret@", true, "", "STARTTLS"},
+		"UntrustedServer":     {&testenv.PostOffice{Roots: x509.NewCertPool(), User: "ada", Password: "s3cret"}, "ada:s3cret@", false, "", "certificate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			office := office(t, c.office)
+			m, err := activities.NewMail("", "smtp://"+c.user+office.Address, "billing@paystage.example")
+			done(t, err)
+			if c.trust && office.Roots != nil {
+				done(t, activities.TrustMailServer(m, office.Roots))
+			}
+			err = m.Send(t.Context(), approvedID, adasAddress, approved)
+			if c.wrong != "" {
+				if err == nil || !strings.Contains(err.Error(), c.wrong) || strings.Contains(err.Error(), "s3cret") {
+					t.Errorf("got %v, want an error that says %s", err, c.wrong)
+				}
+				same(t, "letters", len(office.Letters()), 0)
+				if session := office.Session(t); strings.Contains(session, "AUTH") && !strings.Contains(session, "tls") {
+					t.Errorf("the password was sent in the clear: %s", session)
+				}
+				return
+			}
+			done(t, err)
+			same(t, "session", office.Session(t), c.session)
+			same(t, "letters", len(office.Letters()), 1)
+			confirms(t, office.Letters()[0])
+		})
+	}
+}
+
+// A letter's subject cannot add a header, and its text cannot end it.
+func TestNoLetterForgesTheMail(t *testing.T) {
+	t.Parallel()
+	office := office(t, &testenv.PostOffice{})
+	m, err := activities.NewMail("", "smtp://"+office.Address, "billing@paystage.example")
+	done(t, err)
+	forged := letters.Letter{Subject: "Hello\r\nBcc: all@example.com\r\n\r\nx", Text: "one\n.\ntwo\n.three", HTML: "<p>one\n.\ntwo</p>"}
+	done(t, m.Send(t.Context(), approvedID, adasAddress, forged))
+	same(t, "letters", len(office.Letters()), 1)
+	header, got := opened(t, office.Letters()[0])
+	if header.Get("Bcc") != "" || len(header["To"]) != 1 {
+		t.Errorf("headers: %v", header)
+	}
+	same(t, "text", strings.TrimSuffix(got.Text, "\n"), forged.Text)
+	same(t, "html", strings.TrimSuffix(got.HTML, "\n"), forged.HTML)
 }
 
 // I9: a refusal says which mail and why, and not to whom: the error is logged and
 // kept in the outbox.
 func TestI9MailErrorsNameNobody(t *testing.T) {
 	t.Parallel()
-	office := newPostOffice(t, "550 5.1.1 <ada@example.com> is unknown here")
-	m, err := activities.NewMail("", "smtp://"+office.address, "billing@paystage.example")
+	refusing := office(t, &testenv.PostOffice{Refusal: "550 5.1.1 <ada@example.com> is unknown here"})
+	m, err := activities.NewMail("", "smtp://"+refusing.Address, "billing@paystage.example")
 	done(t, err)
 	for _, c := range []struct {
 		to   string
@@ -210,7 +216,7 @@ func TestI9MailErrorsNameNobody(t *testing.T) {
 	}
 	closed, err := activities.NewMail("", "smtp://127.0.0.1:1", "billing@paystage.example")
 	done(t, err)
-	busy, err := activities.NewMail("", "smtp://"+newPostOffice(t, "450 4.2.1 <ada@example.com> later").address, "billing@paystage.example")
+	busy, err := activities.NewMail("", "smtp://"+office(t, &testenv.PostOffice{Refusal: "450 4.2.1 <ada@example.com> later"}).Address, "billing@paystage.example")
 	done(t, err)
 	for name, m := range map[string]*activities.Mail{"without a server": closed, "of a busy server": busy} {
 		err := m.Send(t.Context(), approvedID, adasAddress, approved)

@@ -93,7 +93,9 @@ func (l *Ledger) SweepUndeliveredMails(ctx context.Context, patience time.Durati
 			 where id in (select id from told where subject not in (select kind || '/' || subject from outbox)))
 		insert into alerts (kind, subject, account_id, detail, raised_at)
 		select $3, o.kind || '/' || o.subject,
-		       case o.kind when 'mail_purchase_approved' then (select account_id from purchases where id = o.subject::uuid) end,
+		       case when o.kind like 'mail\_purchase\_%' then (select account_id from purchases where id = o.subject::uuid)
+		            when o.kind = 'mail_recharge_halted' then (select account_id from recharge_events where id = o.subject::bigint)
+		            when o.kind = 'mail_tier_reached' then (select id from accounts where id = split_part(o.subject, '/', 1)::uuid) end,
 		       format('Not delivered in %s tries: %s. It is tried again, at least every hour.', o.attempts, o.last_error),
 		       clock_timestamp()
 		  from outbox o

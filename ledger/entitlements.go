@@ -62,6 +62,20 @@ func (l *Ledger) RequestPropagation(ctx context.Context, accountID string) error
 	return err
 }
 
+// TierReached is the tier of an account's entitlement at one version.
+type TierReached struct {
+	Tier int
+	// ByPlan: a plan gives the access, whatever was spent.
+	ByPlan bool
+}
+
+// TierReached reads which tier a version of an account's entitlement gave.
+func (l *Ledger) TierReached(ctx context.Context, accountID, version string) (TierReached, error) {
+	return one[TierReached](ctx, l, "read tier reached", `
+		select c.tier, coalesce((select t.plan <> 'build' from account_terms t where t.account_id = c.account_id order by t.id desc limit 1), false) as by_plan
+		  from entitlement_changes c where c.account_id = $1 and c.version = $2::text::bigint order by c.changed_at desc limit 1`, accountID, version)
+}
+
 // maxLagging bounds how many accounts one sweep has pushed again.
 const maxLagging = 1000
 

@@ -6,7 +6,8 @@ import (
 )
 
 // MessageKind says what an outbox row asks for. Its subject is the id of a
-// purchase, of an account or of an event of auto-recharge, as the kind's name says.
+// purchase, of an account or of an event of auto-recharge, as the kind's name says;
+// that of a tier is an account and the version that the gateways hold, "id/2".
 type MessageKind string
 
 // The kinds of outbox rows.
@@ -20,7 +21,10 @@ const (
 	MessageRechargeEnded        MessageKind = "recharge_ended"
 	MessageStartRecharge        MessageKind = "start_recharge"
 	MessageMailPurchaseApproved MessageKind = "mail_purchase_approved"
+	MessageMailPurchaseDeclined MessageKind = "mail_purchase_declined"
+	MessageMailPurchaseExpired  MessageKind = "mail_purchase_expired"
 	MessageMailRechargeHalted   MessageKind = "mail_recharge_halted"
+	MessageMailTierReached      MessageKind = "mail_tier_reached"
 )
 
 // Message is an outbox row on its way out.

@@ -182,8 +182,10 @@ func (r *Relay) deliver(ctx context.Context, m ledger.Message) error {
 		return workflows.Recharge(ctx, r.Temporal, r.Queues, m.Subject)
 	case ledger.MessageMailRechargeHalted:
 		return r.mailRechargeHalted(ctx, m.Subject)
-	case ledger.MessageMailPurchaseApproved:
-		return r.mailPurchaseApproved(ctx, m.Subject)
+	case ledger.MessageMailPurchaseApproved, ledger.MessageMailPurchaseDeclined, ledger.MessageMailPurchaseExpired:
+		return r.mailPurchase(ctx, m.Subject)
+	case ledger.MessageMailTierReached:
+		return r.mailTierReached(ctx, m.Subject)
 	}
 	return fmt.Errorf("no such kind of message: %s", m.Kind)
 }
