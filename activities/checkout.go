@@ -21,7 +21,10 @@ type Checkout struct {
 
 // AuthorizationInput names a payment that waits for its customer.
 type AuthorizationInput struct {
-	PurchaseID      string `json:"purchase_id"`
+	PurchaseID string `json:"purchase_id,omitempty"`
+	// InvoiceID and Attempt say which try to pay which invoice, if it is one.
+	InvoiceID       string `json:"invoice_id,omitempty"`
+	Attempt         int    `json:"attempt,omitempty"`
 	PaymentIntentID string `json:"payment_intent_id"`
 }
 
@@ -43,10 +46,14 @@ func (c *Checkout) NoteAuthorization(ctx context.Context, in AuthorizationInput)
 	if intent.NextAction == nil || intent.NextAction.RedirectToURL == nil {
 		return struct{}{}, errors.New("read authorization: Stripe asks for an action that is not a redirect")
 	}
-	return struct{}{}, c.Store.RecordBank(ctx, in.PurchaseID, ledger.BankAnswer{
+	asked := ledger.BankAnswer{
 		State:            models.BankRequiresAction,
 		PaymentIntentID:  intent.ID,
 		AuthorizationURL: intent.NextAction.RedirectToURL.URL,
 		At:               c.Now(),
-	})
+	}
+	if in.InvoiceID != "" {
+		return struct{}{}, c.Store.NoteInvoicePayment(ctx, ledger.InvoiceAnswer{InvoiceID: in.InvoiceID, Attempt: in.Attempt, BankAnswer: asked})
+	}
+	return struct{}{}, c.Store.RecordBank(ctx, in.PurchaseID, asked)
 }

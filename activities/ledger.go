@@ -24,6 +24,11 @@ type Ledger struct {
 	// RechargePace is the least time between two automatic charges of the whole
 	// system; 0 is no bound.
 	RechargePace time.Duration
+	// InvoicePace is the least time between two charges of invoices that nobody waits for.
+	InvoicePace time.Duration
+	// DunningDays are the days after a first failed charge on which an invoice is charged
+	// again (R33).
+	DunningDays []int
 }
 
 // PurchaseRef names a purchase.
@@ -236,19 +241,24 @@ func (l *Ledger) LaggingGateways(ctx context.Context, in LaggingInput) (Lagging,
 	return lagging, nil
 }
 
-// AlertInput is trouble that a workflow met with a purchase.
+// AlertInput is trouble that a workflow met with a purchase or an invoice.
 type AlertInput struct {
 	Kind       models.AlertKind `json:"kind"`
-	PurchaseID string           `json:"purchase_id"`
+	PurchaseID string           `json:"purchase_id,omitempty"`
+	InvoiceID  string           `json:"invoice_id,omitempty"`
 	AccountID  string           `json:"account_id"`
 	Detail     string           `json:"detail"`
 }
 
 // RaiseAlert raises an alert for support.
 func (l *Ledger) RaiseAlert(ctx context.Context, in AlertInput) (struct{}, error) {
+	subject := "purchase/" + in.PurchaseID
+	if in.InvoiceID != "" {
+		subject = "invoice/" + in.InvoiceID
+	}
 	return struct{}{}, l.Store.RaiseAlert(ctx, models.Alert{
 		Kind:      in.Kind,
-		Subject:   "purchase/" + in.PurchaseID,
+		Subject:   subject,
 		AccountID: &in.AccountID,
 		Detail:    in.Detail,
 		RaisedAt:  l.Now(),

@@ -10,6 +10,6 @@ func (s *Server) Crowd(purchaseID string) {
 	s.watch.mu.Lock()
 	defer s.watch.mu.Unlock()
 	for len(s.watch.watchers) < maxWatchers {
-		s.watch.watchers[&watcher{purchaseID: purchaseID, revision: 1 << 40, changed: make(chan struct{})}] = struct{}{}
+		s.watch.watchers[&watcher{id: purchaseID, revision: 1 << 40, changed: make(chan struct{})}] = struct{}{}
 	}
 }

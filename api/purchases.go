@@ -40,13 +40,7 @@ type createPurchaseInput struct {
 
 // Resolve reads all the Prefer headers: several are one list (RFC 7240).
 func (in *createPurchaseInput) Resolve(ctx huma.Context) []error {
-	var all []string
-	ctx.EachHeader(func(name, value string) {
-		if strings.EqualFold(name, "Prefer") {
-			all = append(all, value)
-		}
-	})
-	in.Prefer = strings.Join(all, ",")
+	in.Prefer = allPreferences(ctx)
 	return nil
 }
 

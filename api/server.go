@@ -91,6 +91,7 @@ func New(ctx context.Context, o Options) *Server {
 	s.asOfRoutes(routes)
 	s.rechargeRoutes(routes)
 	s.supportRoutes(routes)
+	s.invoicePaymentRoutes(routes)
 	s.detailRoutes(routes)
 	s.keyRoutes(routes)
 	s.apiKeyRoutes(routes)

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// lookEvery is how often the purchases that somebody waits for are looked at.
+	// lookEvery is how often the purchases and invoices that somebody waits for are looked at.
 	// One query serves all who wait, so this costs the same however many they are.
 	lookEvery = 10 * time.Millisecond
 	// maxWatchers bounds how many requests may wait at once.
@@ -19,7 +19,7 @@ const (
 	afterTrouble = time.Second
 )
 
-// watch tells waiting requests when their purchase changes. It asks the database
+// watch tells waiting requests when their purchase or invoice changes. It asks the database
 // rather than being told by it: a notification takes a lock over all commits, and
 // is lost with its connection.
 type watch struct {
@@ -33,22 +33,23 @@ type watch struct {
 	arrived  chan struct{}
 }
 
-// watcher waits for one purchase to go past a revision.
+// watcher waits for one purchase, or the collection of one invoice, to go past a
+// revision.
 type watcher struct {
-	purchaseID string
-	revision   int64
-	changed    chan struct{}
+	id       string
+	revision int64
+	changed  chan struct{}
 }
 
 func newWatch(ctx context.Context, store *ledger.Ledger, log *slog.Logger) *watch {
 	return &watch{store: store, log: log, closing: ctx.Done(), watchers: map[*watcher]struct{}{}, arrived: make(chan struct{}, 1)}
 }
 
-// next waits until the purchase has a revision newer than the one given, or ctx
+// next waits until the purchase or invoice has a revision newer than the one given, or ctx
 // or the front door ends. It says whether there is one. A no before ctx has ended
 // turns the request away: the front door is closing, or too many wait at once.
-func (w *watch) next(ctx context.Context, purchaseID string, revision int64) bool {
-	me := &watcher{purchaseID: purchaseID, revision: revision, changed: make(chan struct{})}
+func (w *watch) next(ctx context.Context, id string, revision int64) bool {
+	me := &watcher{id: id, revision: revision, changed: make(chan struct{})}
 	w.mu.Lock()
 	if len(w.watchers) >= maxWatchers {
 		w.mu.Unlock()
@@ -85,7 +86,7 @@ func (w *watch) run(ctx context.Context) {
 			}
 			continue
 		}
-		revisions, err := w.store.PurchaseRevisions(ctx, ids)
+		revisions, err := w.store.Revisions(ctx, ids)
 		w.tell(revisions)
 		if err != nil && ctx.Err() == nil {
 			w.log.Warn("waiting requests not served", "error", err)
@@ -106,12 +107,12 @@ func (w *watch) watched() []string {
 	defer w.mu.Unlock()
 	ids := make([]string, 0, len(w.watchers))
 	for watcher := range w.watchers {
-		ids = append(ids, watcher.purchaseID)
+		ids = append(ids, watcher.id)
 	}
 	return ids
 }
 
-func (w *watch) tell(revisions []ledger.PurchaseRevision) {
+func (w *watch) tell(revisions []ledger.Revision) {
 	newest := make(map[string]int64, len(revisions))
 	for _, r := range revisions {
 		newest[r.ID] = r.Revision
@@ -119,7 +120,7 @@ func (w *watch) tell(revisions []ledger.PurchaseRevision) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for watcher := range w.watchers {
-		if newest[watcher.purchaseID] > watcher.revision {
+		if newest[watcher.id] > watcher.revision {
 			close(watcher.changed)
 			delete(w.watchers, watcher)
 		}

@@ -9,6 +9,8 @@ const (
 	CodeIncompleteAddress = "incomplete_address"
 	CodeInvalidThreshold  = "invalid_threshold"
 	CodeInvalidCap        = "invalid_cap"
+	CodeCardRequired      = "card_required"
+	CodeNewCardRequired   = "new_card_required"
 )
 
 // Refusal is the error of every check in this package: the caller asked for

@@ -52,6 +52,12 @@ type Worker struct {
 	RechargesPerSecond int `env:"PAYSTAGE_RECHARGES_PER_SECOND" envDefault:"20"`
 	// RechargesAlertPerHour is how many automatic charges in an hour raise an alert.
 	RechargesAlertPerHour int64 `env:"PAYSTAGE_RECHARGES_ALERT_PER_HOUR" envDefault:"5000"`
+	// InvoiceChargesPerSecond bounds the charges of invoices of the whole system that no
+	// customer waits for, whatever the number of workers.
+	InvoiceChargesPerSecond int `env:"PAYSTAGE_INVOICE_CHARGES_PER_SECOND" envDefault:"20"`
+	// DunningDays are the days after a first failed charge on which an invoice is charged
+	// again (R33).
+	DunningDays []int `env:"PAYSTAGE_DUNNING_DAYS" envDefault:"1,3,5,7"`
 	// Listen serves the worker's health; empty serves none.
 	Listen string `env:"WORKER_LISTEN"`
 }
@@ -68,6 +74,11 @@ func (w Worker) Keyring() (gateway.Keyring, error) {
 // RechargePace is the least time between two automatic charges.
 func (w Worker) RechargePace() time.Duration {
 	return time.Second / time.Duration(max(1, w.RechargesPerSecond))
+}
+
+// InvoicePace is the least time between two charges of invoices.
+func (w Worker) InvoicePace() time.Duration {
+	return time.Second / time.Duration(max(1, w.InvoiceChargesPerSecond))
 }
 
 // Serve configures the front door.
@@ -181,6 +192,12 @@ func (w Worker) checkPace() error {
 	var errs []error
 	if w.RechargesPerSecond < 1 || w.RechargesPerSecond > 1000 {
 		errs = append(errs, fmt.Errorf("PAYSTAGE_RECHARGES_PER_SECOND: %d is not from 1 to 1000", w.RechargesPerSecond))
+	}
+	if w.InvoiceChargesPerSecond < 1 || w.InvoiceChargesPerSecond > 1000 {
+		errs = append(errs, fmt.Errorf("PAYSTAGE_INVOICE_CHARGES_PER_SECOND: %d is not from 1 to 1000", w.InvoiceChargesPerSecond))
+	}
+	if err := billing.CheckDunningDays(w.DunningDays); err != nil {
+		errs = append(errs, fmt.Errorf("PAYSTAGE_DUNNING_DAYS: %w", err))
 	}
 	if w.RechargesAlertPerHour < 1 {
 		errs = append(errs, fmt.Errorf("PAYSTAGE_RECHARGES_ALERT_PER_HOUR: %d is not 1 or more", w.RechargesAlertPerHour))

@@ -20,6 +20,7 @@ var variables = []string{
 	"DATABASE_URL", "STRIPE_SECRET_KEY", "STRIPE_API_BASE", "PAYSTAGE_GATEWAY_URLS", "PAYSTAGE_URL", "PAYSTAGE_GATEWAY_SIGNING_KEYS",
 	"MAIL_DIR", "SMTP_URL", "MAIL_FROM", "PAYSTAGE_RETURN_URL", "WORKER_LISTEN", "STRIPE_WEBHOOK_SECRET", "PAYSTAGE_LISTEN",
 	"PAYSTAGE_MAX_PURCHASE_CENTS", "PAYSTAGE_GATEWAYS_FILE", "PAYSTAGE_RECHARGES_PER_SECOND", "PAYSTAGE_RECHARGES_ALERT_PER_HOUR",
+	"PAYSTAGE_INVOICE_CHARGES_PER_SECOND", "PAYSTAGE_DUNNING_DAYS",
 	"PAYSTAGE_COMPANY",
 }
 
@@ -70,6 +71,7 @@ func TestWorkerWithDefaults(t *testing.T) {
 		},
 		GatewaySigningKeys: "k1:0123456789abcdef", MailDir: "mails", MailFrom: "billing@paystage.example",
 		ReturnURL: "https://pay.example:8443/return", RechargesPerSecond: 20, RechargesAlertPerHour: 5000,
+		InvoiceChargesPerSecond: 20, DunningDays: []int{1, 3, 5, 7},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got %+v, want %+v", c, want)
@@ -90,13 +92,14 @@ func TestServeWithDefaults(t *testing.T) {
 func TestWhatIsSetIsTaken(t *testing.T) {
 	environment(t, map[string]string{
 		"MAIL_DIR": unset, "SMTP_URL": "smtp://mail", "MAIL_FROM": "a@b.example", "PAYSTAGE_RETURN_URL": "https://shop.example/back?from=bank#top",
-		"WORKER_LISTEN": ":9090", "PAYSTAGE_RECHARGES_PER_SECOND": "50", "PAYSTAGE_RECHARGES_ALERT_PER_HOUR": "100", "PAYSTAGE_LISTEN": "127.0.0.1:8080", "PAYSTAGE_MAX_PURCHASE_CENTS": "500", "STRIPE_API_BASE": "http://sim",
+		"WORKER_LISTEN": ":9090", "PAYSTAGE_RECHARGES_PER_SECOND": "50", "PAYSTAGE_INVOICE_CHARGES_PER_SECOND": "30", "PAYSTAGE_DUNNING_DAYS": "2,4", "PAYSTAGE_RECHARGES_ALERT_PER_HOUR": "100", "PAYSTAGE_LISTEN": "127.0.0.1:8080", "PAYSTAGE_MAX_PURCHASE_CENTS": "500", "STRIPE_API_BASE": "http://sim",
 		"STRIPE_WEBHOOK_SECRET": "whsec_1, whsec_2", "PAYSTAGE_COMPANY": "Acme",
 	})
 	w, err := config.LoadWorker()
 	done(t, err)
 	if w.SMTPURL != "smtp://mail" || w.MailFrom != "a@b.example" || w.ReturnURL != "https://shop.example/back?from=bank#top" || w.Listen != ":9090" ||
-		w.StripeAPIBase != "http://sim" || w.Company != "Acme" || w.RechargePace() != 20*time.Millisecond || w.RechargesAlertPerHour != 100 {
+		w.StripeAPIBase != "http://sim" || w.Company != "Acme" || w.RechargePace() != 20*time.Millisecond ||
+		w.InvoicePace() != time.Second/30 || !slices.Equal(w.DunningDays, []int{2, 4}) || w.RechargesAlertPerHour != 100 {
 		t.Errorf("got %+v", w)
 	}
 	s, err := config.LoadServe()
@@ -142,7 +145,8 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 			"PAYSTAGE_URL": "pay.example", "PAYSTAGE_GATEWAY_URLS": "http://a,gateway-2", "PAYSTAGE_GATEWAY_SIGNING_KEYS": "secret-of-ours",
 			"SMTP_URL": "smtp://mail", "WORKER_LISTEN": "nine", "DATABASE_URL": unset,
 			"PAYSTAGE_RECHARGES_PER_SECOND": "0", "PAYSTAGE_RECHARGES_ALERT_PER_HOUR": "-1",
-		}, []string{"PAYSTAGE_RECHARGES_PER_SECOND", "PAYSTAGE_RECHARGES_ALERT_PER_HOUR", "PAYSTAGE_URL", "pay.example", "PAYSTAGE_GATEWAY_URLS", "gateway-2", "PAYSTAGE_GATEWAY_SIGNING_KEYS", "SMTP_URL", "WORKER_LISTEN",
+			"PAYSTAGE_INVOICE_CHARGES_PER_SECOND": "1001", "PAYSTAGE_DUNNING_DAYS": "3,1",
+		}, []string{"PAYSTAGE_RECHARGES_PER_SECOND", "PAYSTAGE_RECHARGES_ALERT_PER_HOUR", "PAYSTAGE_INVOICE_CHARGES_PER_SECOND", "PAYSTAGE_DUNNING_DAYS", "PAYSTAGE_URL", "pay.example", "PAYSTAGE_GATEWAY_URLS", "gateway-2", "PAYSTAGE_GATEWAY_SIGNING_KEYS", "SMTP_URL", "WORKER_LISTEN",
 			"DATABASE_URL"}},
 		"AllWrong/serve": {"serve", map[string]string{
 			"PAYSTAGE_URL": "ftp://pay.example", "PAYSTAGE_LISTEN": "8080", "PAYSTAGE_MAX_PURCHASE_CENTS": "ten", "STRIPE_WEBHOOK_SECRET": "secret-of-ours,",

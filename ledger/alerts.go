@@ -119,3 +119,37 @@ func (l *Ledger) RestartPending(ctx context.Context, before time.Time, after str
 		put as materialized (select id, outbox_put('start_purchase', id::text) from page)
 		select coalesce((select max(id::text) from put), '')`, before, after, limit)
 }
+
+// authorizationPatience is how long a customer may take to answer the bank about an
+// invoice: longer than their link holds.
+const authorizationPatience = 8 * 24 * time.Hour
+
+// SweepStuckInvoices raises an alert for every try to have an invoice paid whose
+// outcome has been unknown for longer than patience, and one if invoices have been due
+// for longer than due while none was charged for as long as idle (I6). It resolves
+// those that are over, and answers how many are new.
+func (l *Ledger) SweepStuckInvoices(ctx context.Context, now time.Time, patience, due, idle time.Duration) (int64, error) {
+	return l.exec(ctx, "sweep stuck payments of invoices", `
+		with late as materialized (
+			select 'invoice_payments_behind' as kind, 'invoices' as subject, null::uuid as account_id,
+			       format('%s invoices have been due for over %s and none is being charged. Look whether a worker runs, and whether Stripe answers.', count(*), $3::interval) as detail
+			  from invoice_collections
+			 where due_at <= $1::timestamptz - $3::interval and wake_at is not null and not in_review
+			   and not exists (select from invoice_payments where created_at > $1::timestamptz - $4::interval)
+			having count(*) > 0),
+		stuck as materialized (
+			select 'bank_unknown' as kind, 'invoice/' || invoice_id as subject, account_id,
+			       case when bank = 'waiting' then 'The payment of the invoice is not started: no worker has taken it up. Nothing was charged.'
+			            else 'What became of the payment of the invoice is not known yet. Stripe is asked until it is; nothing is charged again.' end as detail
+			  from invoice_payments
+			 where bank not in ('approved', 'declined', 'canceled', 'expired') and created_at <= $1::timestamptz - $2::interval
+			   and (bank in ('waiting', 'charging', 'unknown')
+			        or bank = 'requires_action' and created_at <= $1::timestamptz - $5::interval
+			        or bank = 'processing' and created_at <= $1::timestamptz - $6::interval)),
+		over as (
+			update alerts set resolved_at = $1
+			 where resolved_at is null and kind = 'invoice_payments_behind' and not exists (select from late))
+		insert into alerts (kind, subject, account_id, detail, raised_at)
+		select kind, subject, account_id, detail, $1 from late union all select kind, subject, account_id, detail, $1 from stuck
+		on conflict (kind, subject) where resolved_at is null do nothing`, now, patience, due, idle, authorizationPatience, processingPatience)
+}

@@ -29,6 +29,13 @@ var (
 	ErrLimitIsFixed = errors.New("limit is fixed")
 	// ErrNoAddress: a tax number has no billing address to stand with (R41).
 	ErrNoAddress = errors.New("no billing address")
+	// ErrInvoiceNotOwed: the invoice is void or written off, and nothing is paid on it.
+	ErrInvoiceNotOwed = errors.New("invoice is not owed")
+	// ErrInvoicePaid: the invoice is paid, and what is settled stays.
+	ErrInvoicePaid = errors.New("invoice is paid")
+	// ErrPaymentInFlight: a payment of the invoice has not ended, and what becomes of
+	// the invoice hangs on it.
+	ErrPaymentInFlight = errors.New("a payment is in flight")
 	// ErrUnavailable: the database cannot be reached, or went away before its answer.
 	// What was asked for may have been done.
 	ErrUnavailable = errors.New("database unavailable")
@@ -59,6 +66,9 @@ var meanings = map[string]error{
 	"monthly_periods_in_order":         ErrMonthsInOrder,
 	"usage_prices_are_newest":          ErrPricesChanged,
 	"usage_needs_care":                 errNeedsCare,
+	"invoice_payments_whole_capture":   ErrNotAsRecorded,
+	"invoice_payments_settled_stays":   ErrNotAsRecorded,
+	"invoice_payments_end_once":        ErrNotAsRecorded,
 }
 
 func wrap(operation string, err error) error {

@@ -27,6 +27,17 @@ const (
 	MessageMailTierReached      MessageKind = "mail_tier_reached"
 )
 
+// The kinds of outbox rows about invoices: to collect one in its turn, or at once
+// because a customer waits; to go on with a try; to look at its payment again; to tell
+// what became of it.
+const (
+	MessageInvoicePayment        MessageKind = "invoice_payment"
+	MessageInvoicePaymentNow     MessageKind = "invoice_payment_now"
+	MessageStartInvoicePayment   MessageKind = "start_invoice_payment"
+	MessageInvoicePaymentChanged MessageKind = "invoice_payment_changed"
+	MessageMailInvoiceEvent      MessageKind = "mail_invoice_event"
+)
+
 // Message is an outbox row on its way out.
 type Message struct {
 	ID       int64
@@ -49,6 +60,8 @@ const (
 	// begin. A thousand accounts that cross their threshold at once must not hold up
 	// what a customer waits for.
 	LaneRecharges Lane = "recharges"
+	// LaneInvoices is the same for invoices whose day has come.
+	LaneInvoices Lane = "invoices"
 )
 
 // ClaimMessages takes up to limit due messages of the lanes, of all lanes if none
@@ -60,7 +73,7 @@ func (l *Ledger) ClaimMessages(ctx context.Context, limit int, lease time.Durati
 	return many[Message](ctx, l, "claim outbox messages", `
 		with due as materialized (
 			select id from outbox where due_at <= clock_timestamp()
-			   and ($3::text[] is null or case when kind like 'mail\_%' then 'mail' when kind = 'recharge' then 'recharges' else 'workflows' end = any($3))
+			   and ($3::text[] is null or case when kind like 'mail\_%' then 'mail' when kind = 'recharge' then 'recharges' when kind = 'invoice_payment' then 'invoices' else 'workflows' end = any($3))
 			 order by due_at, id limit $1 for update skip locked)
 		update outbox o set due_at = clock_timestamp() + $2::interval, attempts = o.attempts + 1
 		  from due where o.id = due.id

@@ -79,16 +79,19 @@ func (l *Ledger) PendingPurchases(ctx context.Context, accountID string) ([]mode
 		  order by created_at, id limit $2`, accountID, maxPending)
 }
 
-// PurchaseRevision says which revision of a purchase is the newest.
-type PurchaseRevision struct {
+// Revision says which revision of a purchase, or of an invoice's collection, is the
+// newest.
+type Revision struct {
 	ID       string
 	Revision int64
 }
 
-// PurchaseRevisions reads the revisions of all the purchases in one query.
-func (l *Ledger) PurchaseRevisions(ctx context.Context, ids []string) ([]PurchaseRevision, error) {
-	return many[PurchaseRevision](ctx, l, "read purchase revisions",
-		`select id::text, revision from purchases where id = any($1::uuid[])`, ids)
+// Revisions reads the revisions of all the purchases and invoices in one query.
+func (l *Ledger) Revisions(ctx context.Context, ids []string) ([]Revision, error) {
+	return many[Revision](ctx, l, "read revisions", `
+		select id::text, revision from purchases where id = any($1::uuid[])
+		union all
+		select invoice_id::text, revision from invoice_collections where invoice_id = any($1::uuid[])`, ids)
 }
 
 // maxCandidates bounds how many purchases a search by email answers.

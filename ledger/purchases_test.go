@@ -364,7 +364,7 @@ func TestPendingPurchases(t *testing.T) {
 	if len(ids) != 2 || !strings.Contains(got, first) || !strings.Contains(got, second) {
 		t.Errorf("got %s, want %s and %s", got, first, second)
 	}
-	revisions, err := b.PurchaseRevisions(t.Context(), []string{first, ended, uuid.NewString()})
+	revisions, err := b.Revisions(t.Context(), []string{first, ended, uuid.NewString()})
 	done(t, err)
 	same(t, "revisions", len(revisions), 2)
 	for _, r := range revisions {

@@ -23,7 +23,7 @@ const selectRecharge = `
 	       k.account_id is not null as has_card, coalesce(k.fingerprint, '') as fingerprint,
 	       coalesce(c.halt, '') as card_halt, coalesce(c.decline_code, '') as card_decline_code, coalesce(c.tries, 0) as card_tries,
 	       c.until_at as card_until,
-	       d.card_declines, d.oldest + $4::interval as card_declines_until,
+	       d.declines as card_declines, d.oldest + $4::interval as card_declines_until,
 	       coalesce(r.halt, '') as halt, r.halt_until, o.held,
 	       p.id::text as purchase_id, coalesce(p.status, '') as purchase_status, p.created_at as purchase_at,
 	       p.balance_ended_at is not null as purchase_credited, coalesce(p.decline_code, '') as purchase_decline,
@@ -46,11 +46,7 @@ const selectRecharge = `
 		  from purchases
 		 where account_id = b.account_id and origin = 'auto_recharge'
 		   and created_at >= least(date_trunc('month', $2 at time zone 'UTC') at time zone 'UTC', $2 - interval '25 hours')) m
-	 cross join lateral (
-		select count(*) as card_declines, min(bank_ended_at) as oldest from (
-			select bank_ended_at from purchases
-			 where card_fingerprint = k.fingerprint and decline_code is not null and bank_ended_at > $2 - $4::interval
-			 order by bank_ended_at desc limit $3) latest) d
+	 cross join lateral card_declines(k.fingerprint, $2::timestamptz - $4::interval, $3) d
 	 where b.account_id = $1`
 
 // querier is a pool or a transaction.

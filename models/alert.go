@@ -34,6 +34,8 @@ const (
 	AlertDeploymentsBehind AlertKind = "deployments_behind"
 	// AlertRechargeRunaway: more is charged by itself than should be possible, or than is usual (R26).
 	AlertRechargeRunaway AlertKind = "recharge_runaway"
+	// AlertInvoicesBehind: invoices are due for long, and none is being charged (I6).
+	AlertInvoicesBehind AlertKind = "invoice_payments_behind"
 	// AlertWebhookVersion: Stripe sends events of another API version (F17).
 	AlertWebhookVersion AlertKind = "webhook_version"
 )

@@ -61,17 +61,17 @@ type lane struct {
 // New makes a relay. Its Wake may be called before Run.
 func New(store *ledger.Ledger, temporal client.Client, queues workflows.Queues, mail *activities.Mail, log *slog.Logger) *Relay {
 	r := &Relay{Store: store, Temporal: temporal, Queues: queues, Mail: mail, Log: log}
-	for _, name := range []ledger.Lane{ledger.LaneWorkflows, ledger.LaneMail, ledger.LaneRecharges} {
+	for _, name := range []ledger.Lane{ledger.LaneWorkflows, ledger.LaneMail, ledger.LaneRecharges, ledger.LaneInvoices} {
 		r.lanes = append(r.lanes, &lane{name: name, news: make(chan struct{}, 1), slots: make(chan struct{}, parallel)})
 	}
 	return r
 }
 
-// PaceRecharges has the loops of auto-recharge begin no faster than they may buy, so
-// that a thousand of them don't wait for their turns as open workflows. Called before Run.
-func (r *Relay) PaceRecharges(pace time.Duration) {
+// Pace has what a lane starts begin no faster than it may charge, so that a thousand
+// loops or invoices don't wait for their turns as open workflows. Called before Run.
+func (r *Relay) Pace(lane ledger.Lane, pace time.Duration) {
 	for _, l := range r.lanes {
-		if l.name == ledger.LaneRecharges {
+		if l.name == lane {
 			l.pace = pace
 		}
 	}
@@ -180,6 +180,14 @@ func (r *Relay) deliver(ctx context.Context, m ledger.Message) error {
 		return workflows.StartRecharge(ctx, r.Temporal, r.Queues, m.Subject)
 	case ledger.MessageRecharge, ledger.MessageRechargeEnded:
 		return workflows.Recharge(ctx, r.Temporal, r.Queues, m.Subject)
+	case ledger.MessageInvoicePayment, ledger.MessageInvoicePaymentNow:
+		return workflows.CollectInvoice(ctx, r.Temporal, r.Queues, m.Subject)
+	case ledger.MessageStartInvoicePayment:
+		return workflows.StartInvoicePayment(ctx, r.Temporal, r.Queues, m.Subject)
+	case ledger.MessageInvoicePaymentChanged:
+		return workflows.TellInvoicePayment(ctx, r.Temporal, m.Subject, workflows.SignalPaymentChanged)
+	case ledger.MessageMailInvoiceEvent:
+		return r.mailInvoiceEvent(ctx, m.Subject)
 	case ledger.MessageMailRechargeHalted:
 		return r.mailRechargeHalted(ctx, m.Subject)
 	case ledger.MessageMailPurchaseApproved, ledger.MessageMailPurchaseDeclined, ledger.MessageMailPurchaseExpired:

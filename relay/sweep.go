@@ -45,6 +45,15 @@ const (
 	rulesEvery = 15 * time.Second
 	rulesQuiet = time.Minute
 	rulesPage  = 500
+	// invoicesEvery is how often invoices are looked for whose day has come, a page of
+	// them at a time, up to invoicePages: a closing's are on their way within seconds.
+	invoicesEvery = 5 * time.Second
+	invoicePage   = 1000
+	invoicePages  = 100
+	// collectWithin is how long invoices may be due, and collectIdle how long none of
+	// them is charged, before somebody looks why.
+	collectWithin = 15 * time.Minute
+	collectIdle   = 5 * time.Minute
 )
 
 // Sweep looks after what takes too long, and what is done by the clock, until ctx
@@ -64,7 +73,9 @@ func (r *Relay) Sweep(ctx context.Context, now func() time.Time) {
 		{alertEvery, r.RaiseAlerts},
 		{alertEvery, r.WatchRecharges},
 		{rechargesEvery, r.WakeRecharges},
+		{invoicesEvery, r.WakeInvoices},
 		{restartEvery, r.restartPending},
+		{restartEvery, r.restartInvoicePayments},
 		{restartEvery, r.pushLagging},
 		{accrueEvery, r.accrueDeployments},
 		{partitionsEvery, r.MakePartitions},
@@ -86,12 +97,24 @@ func (r *Relay) Sweep(ctx context.Context, now func() time.Time) {
 	duties.Wait()
 }
 
-// RaiseAlerts raises alerts for what has taken too long at now: purchases, mails, and
-// the charging of deployments.
+// RaiseAlerts raises alerts for what has taken too long at now: purchases, mails, the
+// charging of deployments, and payments of invoices.
 func (r *Relay) RaiseAlerts(ctx context.Context, now time.Time) {
 	r.tellOfPurchases(ctx, now)
 	r.tellOfMails(ctx)
 	r.tellOfDeployments(ctx, now)
+	r.tellOfInvoices(ctx, now)
+}
+
+func (r *Relay) tellOfInvoices(ctx context.Context, now time.Time) {
+	raised, err := r.Store.SweepStuckInvoices(ctx, now, billing.OverdueAfter, collectWithin, collectIdle)
+	if err != nil {
+		r.Log.Error("stuck payments of invoices not looked for", "error", err)
+		return
+	}
+	if raised > 0 {
+		r.Log.Error("payments of invoices are stuck; see the open alerts", "new", raised)
+	}
 }
 
 func (r *Relay) tellOfDeployments(ctx context.Context, now time.Time) {
@@ -238,5 +261,36 @@ func (r *Relay) FollowRules(ctx context.Context, now time.Time) {
 			return
 		}
 		renewed += moved
+	}
+}
+
+// WakeInvoices has the invoices collected whose day has come: after a closing, by the
+// schedule of those that failed, or because whatever woke them was lost (I6).
+func (r *Relay) WakeInvoices(ctx context.Context, now time.Time) {
+	for range invoicePages {
+		woken, err := r.Store.WakeCollections(ctx, now, invoicePage)
+		if err != nil {
+			r.Log.Error("invoices that are due not looked for", "error", err)
+			return
+		}
+		if woken < invoicePage {
+			return
+		}
+	}
+}
+
+// restartInvoicePayments goes on with every old try to have an invoice paid, page by
+// page. One whose workflow runs is not touched by it.
+func (r *Relay) restartInvoicePayments(ctx context.Context, now time.Time) {
+	for after := ""; ; {
+		last, err := r.Store.RestartInvoicePayments(ctx, now.Add(-restartAfter), after, restartPage)
+		if err != nil {
+			r.Log.Error("payments of invoices not gone on with", "error", err)
+			return
+		}
+		if last == "" {
+			return
+		}
+		after = last
 	}
 }

@@ -28,6 +28,8 @@ const (
 	// rechargeTasks bounds the workflow tasks of auto-recharge that run at once, so
 	// that those of customers find the processor free. A poll under way counts.
 	rechargeTasks = 16
+	// invoiceTasks bounds those of payments of invoices in the same way.
+	invoiceTasks = 16
 	// stopTimeout is how long activities under way may take to end at a stop.
 	stopTimeout = 10 * time.Second
 	// startRetry is the pause between attempts to reach Temporal at the start.
@@ -75,12 +77,16 @@ func run(ctx context.Context, settings config.Worker, w wiring, log *slog.Logger
 	outbox := relay.New(store, temporal, w.queues, mail, log)
 	outbox.Gateways = gateways.URLs
 	outbox.Company = settings.Company
-	outbox.PaceRecharges(settings.RechargePace())
+	outbox.Pace(ledger.LaneRecharges, settings.RechargePace())
+	outbox.Pace(ledger.LaneInvoices, settings.InvoicePace())
 	outbox.RechargesAlertPerHour = settings.RechargesAlertPerHour
 	pushClient := activities.NewGatewayClient()
 	stripe := activities.NewStripeClient(settings.StripeAPIBase, settings.StripeSecretKey)
 	work := acts{
-		ledger:   &activities.Ledger{Store: store, Gateways: gateways.URLs, Wake: outbox.Wake, Now: w.now, RechargePace: settings.RechargePace()},
+		ledger: &activities.Ledger{
+			Store: store, Gateways: gateways.URLs, Wake: outbox.Wake, Now: w.now,
+			RechargePace: settings.RechargePace(), InvoicePace: settings.InvoicePace(), DunningDays: settings.DunningDays,
+		},
 		stripe:   &activities.Stripe{API: stripe, ReturnURL: settings.ReturnURL},
 		checkout: &activities.Checkout{API: stripe, Store: store, Now: w.now},
 		gateways: &activities.Gateways{
@@ -201,13 +207,17 @@ func newWorkers(p parts) []sdkworker.Worker {
 	few.MaxConcurrentWorkflowTaskExecutionSize = rechargeTasks
 	recharges := sdkworker.New(temporal, w.queues.Recharges, few)
 	recharges.RegisterWorkflow(workflows.AutoRecharge)
-	for _, worker := range []sdkworker.Worker{purchases, recharges} {
-		worker.RegisterWorkflow(workflows.Purchase)
+	few.MaxConcurrentWorkflowTaskExecutionSize = invoiceTasks
+	invoices := sdkworker.New(temporal, w.queues.Invoices, few)
+	invoices.RegisterWorkflow(workflows.InvoicePayment)
+	purchases.RegisterWorkflow(workflows.Purchase)
+	recharges.RegisterWorkflow(workflows.Purchase)
+	for _, worker := range []sdkworker.Worker{purchases, recharges, invoices} {
 		worker.RegisterActivity(a.ledger)
 		worker.RegisterActivity(a.stripe)
 		worker.RegisterActivity(a.checkout)
 	}
-	return []sdkworker.Worker{purchases, gateways, recharges}
+	return []sdkworker.Worker{purchases, gateways, recharges, invoices}
 }
 
 func now() time.Time { return time.Now().UTC() }

@@ -59,7 +59,7 @@ func newSystem(t *testing.T, databaseURL string) *system {
 	name := testenv.Unique(t)
 	s := &system{
 		t:      t,
-		queues: workflows.Queues{Purchases: name + "-purchases", Gateways: name + "-gateways", Recharges: name + "-recharges"},
+		queues: workflows.Queues{Purchases: name + "-purchases", Gateways: name + "-gateways", Recharges: name + "-recharges", Invoices: name + "-invoices"},
 		keys:   map[models.Role]string{},
 	}
 	s.stripe = judge.Double(t, sim.Options{SecretKey: secretKey, WebhookSecret: webhookSecret, WebhookBackoff: 50 * time.Millisecond, Log: quiet()})
@@ -74,7 +74,7 @@ func newSystem(t *testing.T, databaseURL string) *system {
 			DatabaseURL: databaseURL, StripeSecretKey: secretKey, StripeAPIBase: stripeServer.URL, URL: frontURL,
 		},
 		GatewaySigningKeys: signingKeys, MailDir: t.TempDir(), MailFrom: "billing@paystage.example", ReturnURL: frontURL + "/return",
-		RechargesPerSecond: 100, RechargesAlertPerHour: 10_000,
+		RechargesPerSecond: 100, RechargesAlertPerHour: 10_000, InvoiceChargesPerSecond: 100, DunningDays: billing.DefaultDunningDays(),
 	}
 	for range 2 {
 		g := newTestGateway(t)

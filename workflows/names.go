@@ -9,12 +9,13 @@ import (
 )
 
 // Task queues. Pushes to gateways have their own, so that a gateway that hangs
-// slows no checkout, and so has auto-recharge with its purchases, so that a thousand
-// accounts that recharge at once don't stand in line before a customer.
+// slows no checkout, and so have auto-recharge with its purchases and payments of
+// invoices, so that the thousands of a 3rd don't stand in line before a customer.
 const (
 	QueuePurchases = "purchases"
 	QueueGateways  = "gateways"
 	QueueRecharges = "recharges"
+	QueueInvoices  = "invoices"
 )
 
 // Queues are the task queues of one installation. Tests that share a server
@@ -23,11 +24,12 @@ type Queues struct {
 	Purchases string
 	Gateways  string
 	Recharges string
+	Invoices  string
 }
 
 // DefaultQueues are those of a running system.
 func DefaultQueues() Queues {
-	return Queues{Purchases: QueuePurchases, Gateways: QueueGateways, Recharges: QueueRecharges}
+	return Queues{Purchases: QueuePurchases, Gateways: QueueGateways, Recharges: QueueRecharges, Invoices: QueueInvoices}
 }
 
 // Signals.
@@ -40,6 +42,8 @@ const (
 	SignalPropagate = "propagate"
 	// SignalRecharge: see whether the account is to be recharged.
 	SignalRecharge = "recharge"
+	// SignalCollect: see what is to be done about the invoice.
+	SignalCollect = "collect"
 )
 
 // PurchaseWorkflowID is the id of a purchase's workflow.
@@ -50,6 +54,9 @@ func PropagationWorkflowID(accountID string) string { return "tier-propagation/"
 
 // RechargeWorkflowID is the id of an account's auto-recharge loop.
 func RechargeWorkflowID(accountID string) string { return "auto-recharge/" + accountID }
+
+// InvoicePaymentWorkflowID is the id of the workflow that collects an invoice.
+func InvoicePaymentWorkflowID(invoiceID string) string { return "invoice-payment/" + invoiceID }
 
 // chargeKey is the idempotency key of an attempt to charge. It is made from the
 // workflow's id and not its run's: a reset or a second start sends the same key.
@@ -91,12 +98,49 @@ func startPurchase(ctx context.Context, c client.Client, queue, purchaseID strin
 // TellPurchase sends a signal without content to a purchase's workflow. It is not
 // an error if the workflow has ended: then there is nothing to tell.
 func TellPurchase(ctx context.Context, c client.Client, purchaseID, signal string) error {
-	err := c.SignalWorkflow(ctx, PurchaseWorkflowID(purchaseID), "", signal, nil)
+	return tell(ctx, c, PurchaseWorkflowID(purchaseID), signal)
+}
+
+// TellInvoicePayment sends a signal without content to the workflow that collects an
+// invoice. It is not an error if none runs: then no charge is under way.
+func TellInvoicePayment(ctx context.Context, c client.Client, invoiceID, signal string) error {
+	return tell(ctx, c, InvoicePaymentWorkflowID(invoiceID), signal)
+}
+
+func tell(ctx context.Context, c client.Client, workflowID, signal string) error {
+	err := c.SignalWorkflow(ctx, workflowID, "", signal, nil)
 	if isNotFound(err) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("signal purchase workflow: %w", err)
+		return fmt.Errorf("signal %s: %w", workflowID, err)
+	}
+	return nil
+}
+
+// CollectInvoice has an invoice's collection looked at by the one workflow that does
+// it, starting it if it doesn't run.
+func CollectInvoice(ctx context.Context, c client.Client, q Queues, invoiceID string) error {
+	_, err := c.SignalWithStartWorkflow(ctx, InvoicePaymentWorkflowID(invoiceID), SignalCollect, nil,
+		client.StartWorkflowOptions{TaskQueue: q.Invoices, WorkflowTaskTimeout: workflowTaskTimeout},
+		InvoicePayment, InvoicePaymentInput{InvoiceID: invoiceID})
+	if err != nil {
+		return fmt.Errorf("start payment of invoice: %w", err)
+	}
+	return nil
+}
+
+// StartInvoicePayment starts the workflow that collects an invoice, and leaves one that
+// runs alone: a signal at each sweep would make the history of a long wait longer.
+func StartInvoicePayment(ctx context.Context, c client.Client, q Queues, invoiceID string) error {
+	_, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                       InvoicePaymentWorkflowID(invoiceID),
+		TaskQueue:                q.Invoices,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		WorkflowTaskTimeout:      workflowTaskTimeout,
+	}, InvoicePayment, InvoicePaymentInput{InvoiceID: invoiceID})
+	if err != nil {
+		return fmt.Errorf("start payment of invoice: %w", err)
 	}
 	return nil
 }

@@ -22,16 +22,19 @@ var (
 // changed would lose the first and repeat the second.
 func TestIDsNeverChange(t *testing.T) {
 	for got, want := range map[string]string{
-		workflows.PurchaseWorkflowID("p1"):    "purchase/p1",
-		workflows.PropagationWorkflowID("a1"): "tier-propagation/a1",
-		workflows.RechargeWorkflowID("a1"):    "auto-recharge/a1",
-		workflows.SignalRecharge:              "recharge",
-		workflows.SignalPaymentChanged:        "payment-changed",
-		workflows.SignalTierPropagated:        "tier-propagated",
-		workflows.SignalPropagate:             "propagate",
-		workflows.DefaultQueues().Purchases:   "purchases",
-		workflows.DefaultQueues().Gateways:    "gateways",
-		workflows.DefaultQueues().Recharges:   "recharges",
+		workflows.PurchaseWorkflowID("p1"):       "purchase/p1",
+		workflows.PropagationWorkflowID("a1"):    "tier-propagation/a1",
+		workflows.RechargeWorkflowID("a1"):       "auto-recharge/a1",
+		workflows.SignalRecharge:                 "recharge",
+		workflows.InvoicePaymentWorkflowID("i1"): "invoice-payment/i1",
+		workflows.SignalCollect:                  "collect",
+		workflows.DefaultQueues().Invoices:       "invoices",
+		workflows.SignalPaymentChanged:           "payment-changed",
+		workflows.SignalTierPropagated:           "tier-propagated",
+		workflows.SignalPropagate:                "propagate",
+		workflows.DefaultQueues().Purchases:      "purchases",
+		workflows.DefaultQueues().Gateways:       "gateways",
+		workflows.DefaultQueues().Recharges:      "recharges",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -30,6 +30,7 @@ func TestF23RecordedHistoriesReplay(t *testing.T) {
 			replayer.RegisterWorkflow(workflows.Purchase)
 			replayer.RegisterWorkflow(workflows.TierPropagation)
 			replayer.RegisterWorkflow(workflows.AutoRecharge)
+			replayer.RegisterWorkflow(workflows.InvoicePayment)
 			if err := replayer.ReplayWorkflowHistoryFromJSONFile(silent, file); err != nil {
 				t.Error(err)
 			}

@@ -82,6 +82,7 @@ func newWorld(t *testing.T) *world {
 	w.RegisterWorkflow(workflows.Purchase)
 	w.RegisterWorkflow(workflows.TierPropagation)
 	w.RegisterWorkflow(workflows.AutoRecharge)
+	w.RegisterWorkflow(workflows.InvoicePayment)
 	for _, acts := range []any{&activities.Ledger{}, &activities.Stripe{}, &activities.Checkout{}, &activities.Gateways{}} {
 		w.RegisterActivity(acts)
 	}
