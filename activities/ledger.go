@@ -29,6 +29,8 @@ type Ledger struct {
 	// DunningDays are the days after a first failed charge on which an invoice is charged
 	// again (R33).
 	DunningDays []int
+	// AuthorizationLasts is how long a customer has to approve a payment (R37).
+	AuthorizationLasts time.Duration
 }
 
 // PurchaseRef names a purchase.
@@ -61,8 +63,11 @@ const (
 	StepsLocalCharge = 1
 	// StepsCloseDeclined: a declined payment is canceled at Stripe.
 	StepsCloseDeclined = 2
+	// StepsAuthorization: where the bank wants the customer an authorization is opened,
+	// whose end is the bank's answer, off-session too; and every declined payment is canceled.
+	StepsAuthorization = 3
 	// StepsNow is what a purchase that begins now goes by.
-	StepsNow = StepsCloseDeclined
+	StepsNow = StepsAuthorization
 )
 
 // BeginPurchase marks the bank stage as running and answers the order.

@@ -131,14 +131,21 @@ func storedEvent(event stripe.Event, now time.Time) ledger.StripeEvent {
 		ID       string            `json:"id"`
 		Metadata map[string]string `json:"metadata"`
 	}
-	// An object that reads otherwise concerns no purchase.
+	// An object that reads otherwise concerns nobody.
 	_ = json.Unmarshal(event.Data.Raw, &object)
 	stored := ledger.StripeEvent{
 		ID: event.ID, Type: string(event.Type), ObjectID: object.ID,
 		CreatedAt: time.Unix(event.Created, 0).UTC(), ReceivedAt: now,
 	}
-	if _, err := uuid.Parse(object.Metadata[activities.MetadataPurchase]); err == nil {
-		stored.PurchaseID = object.Metadata[activities.MetadataPurchase]
-	}
+	stored.PurchaseID = idIn(object.Metadata, activities.MetadataPurchase)
+	stored.InvoiceID = idIn(object.Metadata, activities.MetadataInvoice)
 	return stored
+}
+
+// idIn is the id that the metadata holds by that name, "" if it holds none.
+func idIn(metadata map[string]string, name string) string {
+	if _, err := uuid.Parse(metadata[name]); err != nil {
+		return ""
+	}
+	return metadata[name]
 }

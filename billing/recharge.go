@@ -146,6 +146,8 @@ func NextRecharge(r models.Recharge, at time.Time) (RechargeStep, error) {
 	switch {
 	case err != nil:
 		return RechargeStep{}, err
+	case r.PurchaseID != nil && r.ApprovalUntil != nil:
+		return RechargeStep{Action: RechargeHalted, Halt: models.HaltApproval, Until: r.ApprovalUntil}, nil
 	case r.PurchaseID != nil:
 		return RechargeStep{Action: RechargeAwait}, nil
 	case !r.Enabled || !r.HasCard:

@@ -67,6 +67,7 @@ var haltSentences = map[models.RechargeHalt]string{
 	models.HaltTriesUsedUp:    "Auto-recharge is switched off, as the card was declined three times in a row. %s Switch it on again then, or use another card.",
 	models.HaltCardData:       "Auto-recharge is paused until the card's details are put right. %s It goes on when you have entered the card again, or another one.",
 	models.HaltAuthentication: "Auto-recharge is paused, as your bank wants to hear from you before it approves. Use another card, or switch auto-recharge off and on again when your bank allows payments without you.",
+	models.HaltApproval:       "Auto-recharge is paused, as your bank wants you to approve a recharge first. We have sent a link to your email address, which is good until %s. It goes on by itself once you have approved, or with another card.",
 	models.HaltRetry:          "Auto-recharge is paused, as the card was declined. %s It is tried again by itself on %s.",
 	models.HaltNetworkLimit:   "Auto-recharge is paused until %s: the card was declined as often as its network allows in 30 days. Another card can be charged at once.",
 	models.HaltMonthlyCap:     "Auto-recharge is paused until %s: your monthly cap does not allow another purchase. Raise the cap, or buy credits yourself.",
@@ -78,7 +79,7 @@ var haltSentences = map[models.RechargeHalt]string{
 // Stripe's decline code where a decline led to it; what it must not tell it doesn't.
 func HaltSentence(halt models.RechargeHalt, code string, until *time.Time) string {
 	var words []any
-	if halt.OfCard() && halt != models.HaltAuthentication {
+	if halt.OfCard() && halt != models.HaltAuthentication && halt != models.HaltApproval {
 		words = append(words, DeclineFor(code).Message)
 	}
 	if until != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/caarlos0/env/v11"
 	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/gateway"
+	"github.com/paystage/paystage/links"
 )
 
 // Common is what worker and front door both need.
@@ -33,6 +34,10 @@ type Common struct {
 	GatewaysFile string   `env:"PAYSTAGE_GATEWAYS_FILE"`
 	// URL is the front door's address as customers and Stripe reach it.
 	URL string `env:"PAYSTAGE_URL,required,notEmpty"`
+	// LinkKeys sign the links in mails; without them those mails wait (F48).
+	LinkKeys string `env:"PAYSTAGE_LINK_KEYS"`
+	// AuthorizationDays is how long a customer has to approve a payment with the bank.
+	AuthorizationDays int `env:"PAYSTAGE_AUTHORIZATION_DAYS" envDefault:"7"`
 	// Company is who sells, as customers know it.
 	Company string `env:"PAYSTAGE_COMPANY" envDefault:"Paystage"`
 }
@@ -69,6 +74,20 @@ func (w Worker) Keyring() (gateway.Keyring, error) {
 		return gateway.Keyring{}, fmt.Errorf("PAYSTAGE_GATEWAY_SIGNING_KEYS: %w", err)
 	}
 	return keys, nil
+}
+
+// Links is the keys of links in mails, parsed; none if none are given.
+func (c Common) Links() (links.Keyring, error) {
+	keys, err := links.ParseKeys(c.LinkKeys)
+	if err != nil {
+		return links.Keyring{}, fmt.Errorf("PAYSTAGE_LINK_KEYS: %w", err)
+	}
+	return keys, nil
+}
+
+// AuthorizationLasts is how long a customer has to approve a payment.
+func (c Common) AuthorizationLasts() time.Duration {
+	return time.Duration(c.AuthorizationDays) * 24 * time.Hour
 }
 
 // RechargePace is the least time between two automatic charges.
@@ -156,6 +175,11 @@ func together(errs ...error) error {
 func (c *Common) check() error {
 	c.URL = strings.TrimSuffix(c.URL, "/")
 	errs := []error{checkBase("PAYSTAGE_URL", c.URL), checkBase("STRIPE_API_BASE", c.StripeAPIBase)}
+	_, err := c.Links()
+	errs = append(errs, err)
+	if c.AuthorizationDays < 1 || c.AuthorizationDays > 30 {
+		errs = append(errs, fmt.Errorf("PAYSTAGE_AUTHORIZATION_DAYS: %d is not from 1 to 30", c.AuthorizationDays))
+	}
 	if (len(c.GatewayURLs) == 0) == (c.GatewaysFile == "") {
 		errs = append(errs, errors.New("set one of PAYSTAGE_GATEWAY_URLS (the gateways) and PAYSTAGE_GATEWAYS_FILE (a file that names them)"))
 	}

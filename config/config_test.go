@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/paystage/paystage/config"
+	"github.com/paystage/paystage/links"
 )
 
 // variables are all that the programs read.
@@ -21,7 +22,7 @@ var variables = []string{
 	"MAIL_DIR", "SMTP_URL", "MAIL_FROM", "PAYSTAGE_RETURN_URL", "WORKER_LISTEN", "STRIPE_WEBHOOK_SECRET", "PAYSTAGE_LISTEN",
 	"PAYSTAGE_MAX_PURCHASE_CENTS", "PAYSTAGE_GATEWAYS_FILE", "PAYSTAGE_RECHARGES_PER_SECOND", "PAYSTAGE_RECHARGES_ALERT_PER_HOUR",
 	"PAYSTAGE_INVOICE_CHARGES_PER_SECOND", "PAYSTAGE_DUNNING_DAYS",
-	"PAYSTAGE_COMPANY",
+	"PAYSTAGE_COMPANY", "PAYSTAGE_LINK_KEYS", "PAYSTAGE_AUTHORIZATION_DAYS",
 }
 
 // needed are those without a default, for both programs.
@@ -67,7 +68,7 @@ func TestWorkerWithDefaults(t *testing.T) {
 	want := config.Worker{
 		Common: config.Common{
 			DatabaseURL: "postgres://db/paystage", StripeSecretKey: "sk_test_1", GatewayURLs: []string{"http://gateway-1:8081"},
-			URL: "https://pay.example:8443", Company: "Paystage",
+			URL: "https://pay.example:8443", Company: "Paystage", AuthorizationDays: 7,
 		},
 		GatewaySigningKeys: "k1:0123456789abcdef", MailDir: "mails", MailFrom: "billing@paystage.example",
 		ReturnURL: "https://pay.example:8443/return", RechargesPerSecond: 20, RechargesAlertPerHour: 5000,
@@ -94,13 +95,19 @@ func TestWhatIsSetIsTaken(t *testing.T) {
 		"MAIL_DIR": unset, "SMTP_URL": "smtp://mail", "MAIL_FROM": "a@b.example", "PAYSTAGE_RETURN_URL": "https://shop.example/back?from=bank#top",
 		"WORKER_LISTEN": ":9090", "PAYSTAGE_RECHARGES_PER_SECOND": "50", "PAYSTAGE_INVOICE_CHARGES_PER_SECOND": "30", "PAYSTAGE_DUNNING_DAYS": "2,4", "PAYSTAGE_RECHARGES_ALERT_PER_HOUR": "100", "PAYSTAGE_LISTEN": "127.0.0.1:8080", "PAYSTAGE_MAX_PURCHASE_CENTS": "500", "STRIPE_API_BASE": "http://sim",
 		"STRIPE_WEBHOOK_SECRET": "whsec_1, whsec_2", "PAYSTAGE_COMPANY": "Acme",
+		"PAYSTAGE_LINK_KEYS": "k1:0123456789abcdef", "PAYSTAGE_AUTHORIZATION_DAYS": "3",
 	})
 	w, err := config.LoadWorker()
 	done(t, err)
 	if w.SMTPURL != "smtp://mail" || w.MailFrom != "a@b.example" || w.ReturnURL != "https://shop.example/back?from=bank#top" || w.Listen != ":9090" ||
-		w.StripeAPIBase != "http://sim" || w.Company != "Acme" || w.RechargePace() != 20*time.Millisecond ||
+		w.StripeAPIBase != "http://sim" || w.Company != "Acme" || w.RechargePace() != 20*time.Millisecond || w.AuthorizationLasts() != 72*time.Hour ||
 		w.InvoicePace() != time.Second/30 || !slices.Equal(w.DunningDays, []int{2, 4}) || w.RechargesAlertPerHour != 100 {
 		t.Errorf("got %+v", w)
+	}
+	keys, err := w.Links()
+	done(t, err)
+	if _, err := keys.Sign(links.Token{}); err != nil {
+		t.Errorf("with the keys given: %v", err)
 	}
 	s, err := config.LoadServe()
 	done(t, err)
@@ -171,6 +178,8 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		"BothMails":               {"worker", map[string]string{"SMTP_URL": "smtp://mail"}, []string{"MAIL_DIR", "SMTP_URL"}},
 		"F15/EmptyWebhookSecret":  {"serve", map[string]string{"STRIPE_WEBHOOK_SECRET": "secret-of-ours,"}, []string{"STRIPE_WEBHOOK_SECRET"}},
 		"F15/BlankWebhookSecret":  {"serve", map[string]string{"STRIPE_WEBHOOK_SECRET": "secret-of-ours, ,x"}, []string{"STRIPE_WEBHOOK_SECRET"}},
+		"ShortLinkKey":            {"serve", map[string]string{"PAYSTAGE_LINK_KEYS": "k1:secret"}, []string{"PAYSTAGE_LINK_KEYS"}},
+		"NoDaysToApprove":         {"worker", map[string]string{"PAYSTAGE_AUTHORIZATION_DAYS": "0"}, []string{"PAYSTAGE_AUTHORIZATION_DAYS"}},
 		"ShortSigningKey":         {"worker", map[string]string{"PAYSTAGE_GATEWAY_SIGNING_KEYS": "k1:secret"}, []string{"PAYSTAGE_GATEWAY_SIGNING_KEYS"}},
 		"ReturnURLOfAnotherShape": {"worker", map[string]string{"PAYSTAGE_RETURN_URL": "back"}, []string{"PAYSTAGE_RETURN_URL"}},
 		"StripeBaseOfOtherShape":  {"worker", map[string]string{"STRIPE_API_BASE": "localhost:1"}, []string{"STRIPE_API_BASE"}},

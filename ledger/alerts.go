@@ -40,7 +40,8 @@ func (l *Ledger) ResolveAlert(ctx context.Context, id int64, audit models.AuditE
 }
 
 // How long a bank may let a purchase wait before somebody looks why: for the
-// customer's answer a little longer than they have, for a charge in processing
+// customer's answer a little longer than they have, which an authorization says where
+// there is one, for a charge in processing
 // longer than the day that some territories take.
 const (
 	actionPatience     = 75 * time.Minute
@@ -72,6 +73,8 @@ func (l *Ledger) SweepStuckPurchases(ctx context.Context, now time.Time, patienc
 		 where status = 'pending' and created_at <= $1::timestamptz - $2::interval
 		   and (bank in ('waiting', 'charging', 'unknown') or bank_ended_at <= $1::timestamptz - $2::interval
 		        or bank = 'requires_action' and created_at <= $1::timestamptz - $3::interval
+		           and not exists (select from authorizations a where a.purpose = 'purchase' and a.subject_id = purchases.id and a.attempt = 1
+		                              and a.expires_at > $1::timestamptz - $2::interval)
 		        or bank = 'processing' and created_at <= $1::timestamptz - $4::interval)
 		on conflict (kind, subject) where resolved_at is null do nothing`, now, patience, actionPatience, processingPatience)
 }

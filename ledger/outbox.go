@@ -6,8 +6,9 @@ import (
 )
 
 // MessageKind says what an outbox row asks for. Its subject is the id of a
-// purchase, of an account or of an event of auto-recharge, as the kind's name says;
-// that of a tier is an account and the version that the gateways hold, "id/2".
+// purchase, of an account, of an authorization, of an invoice or of an event of
+// auto-recharge, as the kind's name says; that of a tier is an account and the version
+// that the gateways hold, "id/2".
 type MessageKind string
 
 // The kinds of outbox rows.
@@ -36,6 +37,14 @@ const (
 	MessageStartInvoicePayment   MessageKind = "start_invoice_payment"
 	MessageInvoicePaymentChanged MessageKind = "invoice_payment_changed"
 	MessageMailInvoiceEvent      MessageKind = "mail_invoice_event"
+)
+
+// The kinds of outbox rows about authorizations: to look after one, to mail its link,
+// to remind of it.
+const (
+	MessageAuthorizationChanged      MessageKind = "authorization_changed"
+	MessageMailAuthorization         MessageKind = "mail_authorization"
+	MessageMailAuthorizationReminder MessageKind = "mail_authorization_reminder"
 )
 
 // Message is an outbox row on its way out.

@@ -26,14 +26,17 @@ const selectRecharge = `
 	       d.declines as card_declines, d.oldest + $4::interval as card_declines_until,
 	       coalesce(r.halt, '') as halt, r.halt_until, o.held,
 	       p.id::text as purchase_id, coalesce(p.status, '') as purchase_status, p.created_at as purchase_at,
-	       p.balance_ended_at is not null as purchase_credited, coalesce(p.decline_code, '') as purchase_decline,
-	       coalesce(p.card_fingerprint, '') as purchase_card
+	       p.balance_ended_at is not null as purchase_credited,
+	       coalesce(p.decline_code, case when z.id is not null then 'authentication_required' end, '') as purchase_decline,
+	       coalesce(p.card_fingerprint, '') as purchase_card,
+	       case when z.ended_at is null then z.expires_at end as approval_until, coalesce(z.state = 'replaced', false) as purchase_replaced
 	  from balances b
 	 cross join recharge_control o
 	  left join auto_recharges r on r.account_id = b.account_id
 	  left join cards k on k.account_id = b.account_id
 	  left join recharge_cards c on c.account_id = b.account_id and c.fingerprint = k.fingerprint
 	  left join purchases p on p.id = r.purchase_id
+	  left join authorizations z on z.purpose = 'purchase' and z.subject_id = r.purchase_id and z.attempt = 1
 	 cross join lateral (
 		select coalesce(sum(amount_cents), 0)::bigint as in_flight_cents from purchases
 		 where account_id = b.account_id and status = 'pending' and balance_ended_at is null
@@ -233,7 +236,8 @@ func lookAgain(ctx context.Context, tx pgx.Tx, n NewRecharge, due *time.Time) er
 
 // settleRecharge draws the conclusion from how the last recharge ended: its card is
 // good, or there is a halt to note and to tell (R27). One that ended without a word
-// of the bank counts as declined without a reason.
+// of the bank counts as declined without a reason; one that another card replaced says
+// nothing of any card.
 func settleRecharge(ctx context.Context, tx pgx.Tx, r models.Recharge, at time.Time) error {
 	if _, err := tx.Exec(ctx, `update auto_recharges set purchase_id = null where account_id = $1`, r.AccountID); err != nil {
 		return err
@@ -241,6 +245,9 @@ func settleRecharge(ctx context.Context, tx pgx.Tx, r models.Recharge, at time.T
 	if r.PurchaseCredited {
 		_, err := tx.Exec(ctx, `delete from recharge_cards where account_id = $1 and fingerprint = $2`, r.AccountID, r.PurchaseCard)
 		return err
+	}
+	if r.PurchaseReplaced {
+		return nil
 	}
 	tries, err := queryOne[int](ctx, tx, `
 		select coalesce((select tries from recharge_cards where account_id = $1 and fingerprint = $2), 0)`, r.AccountID, r.PurchaseCard)

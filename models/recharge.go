@@ -17,7 +17,7 @@ type RechargeSettings struct {
 // where nothing is in the way.
 type RechargeHalt string
 
-// The halts. The first five belong to a card (R27).
+// The halts. The first six belong to a card (R27).
 const (
 	// HaltCardRefused: this card will never be charged; auto-recharge is off.
 	HaltCardRefused RechargeHalt = "card_refused"
@@ -27,6 +27,8 @@ const (
 	HaltCardData RechargeHalt = "card_data"
 	// HaltAuthentication: the bank wants the customer there.
 	HaltAuthentication RechargeHalt = "authentication_required"
+	// HaltApproval: a recharge waits for its customer to approve it with the bank.
+	HaltApproval RechargeHalt = "approval_pending"
 	// HaltRetry: declined for now; tried again later.
 	HaltRetry RechargeHalt = "retry"
 	// HaltNetworkLimit: the card was declined as often as its network allows.
@@ -45,7 +47,7 @@ func (h RechargeHalt) Off() bool { return h == HaltCardRefused || h == HaltTries
 // OfCard says whether the halt belongs to a card, and ends with another one.
 func (h RechargeHalt) OfCard() bool {
 	switch h {
-	case HaltCardRefused, HaltTriesUsedUp, HaltCardData, HaltAuthentication, HaltRetry:
+	case HaltCardRefused, HaltTriesUsedUp, HaltCardData, HaltAuthentication, HaltApproval, HaltRetry:
 		return true
 	case HaltNetworkLimit, HaltMonthlyCap, HaltHourlyLimit, HaltHeld:
 		return false
@@ -104,8 +106,14 @@ type Recharge struct {
 	PurchaseStatus   PurchaseStatus
 	PurchaseAt       *time.Time
 	PurchaseCredited bool
-	PurchaseDecline  string
-	PurchaseCard     string
+	// PurchaseDecline is why it was declined; authentication_required as well where the
+	// customer was asked and did not approve.
+	PurchaseDecline string
+	PurchaseCard    string
+	// ApprovalUntil is until when its customer may approve it; nil if they are not asked.
+	ApprovalUntil *time.Time
+	// PurchaseReplaced: it ended because another card took the place of the one asked about.
+	PurchaseReplaced bool
 }
 
 // RechargeEvent is a halt as it happened.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/paystage/paystage/activities"
 	"github.com/paystage/paystage/ledger"
+	"github.com/paystage/paystage/letters"
+	"github.com/paystage/paystage/links"
 	"github.com/paystage/paystage/workflows"
 	"go.temporal.io/sdk/client"
 )
@@ -40,6 +42,9 @@ type Relay struct {
 	Log      *slog.Logger
 	// Company is who sells, as customers know it.
 	Company string
+	// URL is the front door's address as customers reach it, and Links signs the links to it.
+	URL   string
+	Links links.Keyring
 	// Gateways gives the base URLs of the gateways that must hold an entitlement.
 	Gateways func() []string
 	// RechargesAlertPerHour is how many automatic charges in an hour raise an alert.
@@ -188,6 +193,12 @@ func (r *Relay) deliver(ctx context.Context, m ledger.Message) error {
 		return workflows.TellInvoicePayment(ctx, r.Temporal, m.Subject, workflows.SignalPaymentChanged)
 	case ledger.MessageMailInvoiceEvent:
 		return r.mailInvoiceEvent(ctx, m.Subject)
+	case ledger.MessageAuthorizationChanged:
+		return workflows.Authorize(ctx, r.Temporal, r.Queues, m.Subject)
+	case ledger.MessageMailAuthorization:
+		return r.mailAuthorization(ctx, m.Subject, letters.AuthorizationAsked)
+	case ledger.MessageMailAuthorizationReminder:
+		return r.mailAuthorization(ctx, m.Subject, letters.AuthorizationReminder)
 	case ledger.MessageMailRechargeHalted:
 		return r.mailRechargeHalted(ctx, m.Subject)
 	case ledger.MessageMailPurchaseApproved, ledger.MessageMailPurchaseDeclined, ledger.MessageMailPurchaseExpired:

@@ -76,6 +76,7 @@ func (r *Relay) Sweep(ctx context.Context, now func() time.Time) {
 		{invoicesEvery, r.WakeInvoices},
 		{restartEvery, r.restartPending},
 		{restartEvery, r.restartInvoicePayments},
+		{restartEvery, r.WakeAuthorizations},
 		{restartEvery, r.pushLagging},
 		{accrueEvery, r.accrueDeployments},
 		{partitionsEvery, r.MakePartitions},

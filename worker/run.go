@@ -76,7 +76,10 @@ func run(ctx context.Context, settings config.Worker, w wiring, log *slog.Logger
 	}
 	outbox := relay.New(store, temporal, w.queues, mail, log)
 	outbox.Gateways = gateways.URLs
-	outbox.Company = settings.Company
+	outbox.Company, outbox.URL = settings.Company, settings.URL
+	if outbox.Links, err = settings.Links(); err != nil {
+		return err
+	}
 	outbox.Pace(ledger.LaneRecharges, settings.RechargePace())
 	outbox.Pace(ledger.LaneInvoices, settings.InvoicePace())
 	outbox.RechargesAlertPerHour = settings.RechargesAlertPerHour
@@ -86,6 +89,7 @@ func run(ctx context.Context, settings config.Worker, w wiring, log *slog.Logger
 		ledger: &activities.Ledger{
 			Store: store, Gateways: gateways.URLs, Wake: outbox.Wake, Now: w.now,
 			RechargePace: settings.RechargePace(), InvoicePace: settings.InvoicePace(), DunningDays: settings.DunningDays,
+			AuthorizationLasts: settings.AuthorizationLasts(),
 		},
 		stripe:   &activities.Stripe{API: stripe, ReturnURL: settings.ReturnURL},
 		checkout: &activities.Checkout{API: stripe, Store: store, Now: w.now},
@@ -199,6 +203,7 @@ func newWorkers(p parts) []sdkworker.Worker {
 	}
 	purchases := sdkworker.New(temporal, w.queues.Purchases, options)
 	purchases.RegisterWorkflow(workflows.TierPropagation)
+	purchases.RegisterWorkflow(workflows.Authorization)
 	pushes := options
 	pushes.DisableWorkflowWorker = true
 	gateways := sdkworker.New(temporal, w.queues.Gateways, pushes)

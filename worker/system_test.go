@@ -35,6 +35,7 @@ const (
 	secretKey     = "sk_test_worker"
 	webhookSecret = "whsec_worker"
 	signingKeys   = "k1:0123456789abcdef0123456789abcdef"
+	linkKeys      = "l1:0123456789abcdef0123456789abcdef"
 	// patience bounds every wait of a test. It is never waited out when things work.
 	patience = 2 * time.Minute
 )
@@ -72,6 +73,7 @@ func newSystem(t *testing.T, databaseURL string) *system {
 	s.settings = config.Worker{
 		Common: config.Common{
 			DatabaseURL: databaseURL, StripeSecretKey: secretKey, StripeAPIBase: stripeServer.URL, URL: frontURL,
+			Company: "Acme", LinkKeys: linkKeys, AuthorizationDays: billing.DefaultAuthorizationDays,
 		},
 		GatewaySigningKeys: signingKeys, MailDir: t.TempDir(), MailFrom: "billing@paystage.example", ReturnURL: frontURL + "/return",
 		RechargesPerSecond: 100, RechargesAlertPerHour: 10_000, InvoiceChargesPerSecond: 100, DunningDays: billing.DefaultDunningDays(),

@@ -15,8 +15,12 @@ const (
 	// certainlyAbsent is how long after the first try a payment that Stripe does
 	// not list was certainly never made: no request is under way that long.
 	certainlyAbsent = 25 * time.Hour
-	// actionWindow is how long the customer has to answer the bank.
+	// actionWindow is how long the customer has to answer the bank where no
+	// authorization is opened.
 	actionWindow = time.Hour
+	// authorizationCheck is how often an authorization is looked at whose end did not
+	// wake the payment; that it ends by itself is its own workflow's care.
+	authorizationCheck = 6 * time.Hour
 	// closeWindow is how long it is tried to cancel a declined payment.
 	closeWindow = time.Hour
 )
@@ -48,11 +52,14 @@ func newCharge(p payable) *charge { return &charge{payable: p} }
 // settle charges, and asks until the bank's answer is final. Unknown is not
 // final: it never guesses, and never charges under another key (R20).
 func (c *charge) settle(ctx workflow.Context) (outcome, error) {
+	if c.asked {
+		return c.approval(ctx)
+	}
 	payment, err := c.firstLook(ctx)
 	var state activities.PaymentState
 	var since time.Time
 	var pause time.Duration
-	for err == nil && !c.final(ctx, payment) {
+	for err == nil && !c.wantsCustomer(payment) && !c.final(ctx, payment) {
 		if payment.State != state {
 			state, since, pause = payment.State, workflow.Now(ctx), 0
 		}
@@ -71,7 +78,49 @@ func (c *charge) settle(ctx workflow.Context) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
+	if c.wantsCustomer(payment) {
+		return c.approval(ctx)
+	}
 	return c.outcome(payment), nil
+}
+
+// wantsCustomer says whether the bank decides when its customer has been asked: it
+// asks them now, or declined because they were not there (R36).
+func (c *charge) wantsCustomer(payment activities.Payment) bool {
+	if c.payer.Purpose == "" {
+		return false
+	}
+	return payment.State == activities.PaymentRequiresAction ||
+		c.input.OffSession && payment.State == activities.PaymentDeclined && payment.Code == activities.CodeAuthentication
+}
+
+// approval opens the payment's authorization and waits for its end, which is the
+// bank's final answer. The payment is not looked at here meanwhile, and nothing is
+// decided of it: of an approval and an expiry at once one ends the authorization.
+func (c *charge) approval(ctx workflow.Context) (outcome, error) {
+	c.asked = true
+	waiting := activities.Payment{State: activities.PaymentRequiresAction, PaymentIntentID: c.intent}
+	if err := c.show(ctx, waiting); err != nil {
+		return outcome{}, err
+	}
+	_, err := record(ctx, books.OpenAuthorization, activities.OpenAuthorizationInput{
+		Payer: c.payer, AccountID: c.input.AccountID, PaymentIntentID: c.intent, PaymentMethod: c.input.PaymentMethod,
+		AmountCents: c.input.AmountCents, OffSession: c.input.OffSession,
+	})
+	for err == nil {
+		var answer activities.AuthorizationAnswer
+		if answer, err = record(ctx, books.ReadAuthorization, c.payer); err != nil || answer.Ended {
+			return outcome{payment: answer.Payment, expired: answer.Expired}, err
+		}
+		pause := authorizationCheck
+		if c.noted != waiting.State {
+			pause = time.Minute
+		}
+		if waitFor(ctx, c.changed, pause); c.noted != waiting.State {
+			err = c.show(ctx, waiting)
+		}
+	}
+	return outcome{}, err
 }
 
 // final says whether there is nothing left to wait for: a bank's final answer, or
@@ -193,9 +242,9 @@ func (c *charge) cancel(ctx workflow.Context) (activities.Payment, error) {
 // closeDeclined cancels a declined payment, which would stay open at Stripe and could
 // be confirmed later. The decline is recorded and its customer told, so this is tried
 // and not insisted on: money that came all the same would be put before a person, here
-// or by Stripe's event (I3).
+// or by Stripe's event (I3). What ended by an authorization is canceled already.
 func (c *charge) closeDeclined(ctx workflow.Context) error {
-	if !c.closesDeclined || c.intent == "" {
+	if !c.closesDeclined || c.asked || c.intent == "" {
 		return nil
 	}
 	in := activities.CancelInput{PaymentIntentID: c.intent}

@@ -133,9 +133,12 @@ func TestSignalStormIsLookedAtTwice(t *testing.T) {
 	w.wantTimes("FindPayment", time.Second, time.Second, 3*time.Second)
 }
 
-// asked mocks a bank that asks the customer.
+// asked mocks a bank that asks the customer of a purchase that was begun before there
+// were authorizations, and waits by itself.
 func (w *world) asked() {
-	w.opensWith(w.order())
+	order := w.order()
+	order.Steps = activities.StepsAuthorization - 1
+	w.opensWith(order)
 	on(w, stripe.Charge, always[activities.ChargeInput](payment(activities.PaymentRequiresAction)))
 	on(w, checkout.NoteAuthorization, always[activities.AuthorizationInput](struct{}{}))
 	on(w, stripe.FindPayment, always[activities.FindInput](payment(activities.PaymentRequiresAction)))

@@ -47,8 +47,9 @@ func TestDeclinedPaymentThatIsLeftAlone(t *testing.T) {
 		held   models.PurchaseStatus
 	}{
 		"begun before that began": {func(o *activities.PurchaseOrder) { o.Steps = activities.StepsCloseDeclined - 1 }, payment(activities.PaymentDeclined), ""},
-		// Its customer may be asked to confirm it with the same card.
-		"off session": {func(o *activities.PurchaseOrder) { o.OffSession = true }, payment(activities.PaymentDeclined), ""},
+		"off session, before authorizations": {func(o *activities.PurchaseOrder) {
+			o.OffSession, o.Steps = true, activities.StepsAuthorization-1
+		}, payment(activities.PaymentDeclined), ""},
 		"without a payment": {func(*activities.PurchaseOrder) {},
 			activities.Payment{State: activities.PaymentDeclined, Code: "card_declined"}, ""},
 		"the purchase is otherwise": {func(*activities.PurchaseOrder) {}, payment(activities.PaymentDeclined), models.PurchaseCompleted},

@@ -12,6 +12,10 @@
 //
 //	charging -> processing | requires_action | unknown -> final
 //
+// Where the bank wants its customer, [Authorization] takes over the waiting: one workflow
+// for one payment, with the link, its reminders and its end. It alone ends an
+// authorization, and that end is the bank's answer to whatever is paid.
+//
 // [TierPropagation] is one workflow per account, however many purchases need it:
 // it pushes the newest entitlement to every gateway, again and again until each
 // has acknowledged it.

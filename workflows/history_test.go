@@ -13,17 +13,17 @@ import (
 // inHistories is every field that travels through a history, by its JSON name. Who
 // adds one answers for it: histories hold no secret and no personal data (I9, R43).
 var inHistories = []string{
-	"account_id", "all", "amount_cents", "attempt", "bank", "bank_started_at", "captured_cents", "charged_after", "close",
-	"code", "complete", "customer", "detail", "expired", "force", "gateway", "gateway_queue", "gateways",
-	"idempotency_key", "invoice_id", "kind", "mandate", "off_session", "order", "otherwise", "payment",
-	"payment_intent_id", "payment_method", "purchase_id", "state", "status", "steps", "wait_millis",
+	"account_id", "all", "amount_cents", "attempt", "authorization_id", "bank", "bank_started_at", "captured_cents", "charged_after",
+	"close", "code", "complete", "customer", "detail", "ended", "expired", "force", "gateway", "gateway_queue", "gateways",
+	"idempotency_key", "invoice_id", "kind", "mandate", "off_session", "order", "otherwise", "payer", "payment", "payment_intent_id",
+	"payment_method", "purchase_id", "purpose", "state", "status", "steps", "subject_id", "wait_millis",
 }
 
 func TestI9HistoriesHoldNoSecretAndNoPersonalData(t *testing.T) {
 	carried := map[string]bool{}
 	for _, carrier := range []any{
 		workflows.PurchaseInput{}, workflows.PurchaseResult{}, workflows.PropagationInput{}, workflows.PropagationRequest{}, workflows.RechargeInput{},
-		workflows.InvoicePaymentInput{},
+		workflows.InvoicePaymentInput{}, workflows.AuthorizationInput{},
 	} {
 		fieldsOf(t, reflect.TypeOf(carrier), carried)
 	}

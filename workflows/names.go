@@ -44,6 +44,8 @@ const (
 	SignalRecharge = "recharge"
 	// SignalCollect: see what is to be done about the invoice.
 	SignalCollect = "collect"
+	// SignalAuthorizationChanged: see how the authorization and its payment stand.
+	SignalAuthorizationChanged = "authorization-changed"
 )
 
 // PurchaseWorkflowID is the id of a purchase's workflow.
@@ -57,6 +59,16 @@ func RechargeWorkflowID(accountID string) string { return "auto-recharge/" + acc
 
 // InvoicePaymentWorkflowID is the id of the workflow that collects an invoice.
 func InvoicePaymentWorkflowID(invoiceID string) string { return "invoice-payment/" + invoiceID }
+
+// AuthorizationWorkflowID is the id of an authorization's workflow.
+func AuthorizationWorkflowID(authorizationID string) string {
+	return "authorization/" + authorizationID
+}
+
+// ConfirmKey is the idempotency key of the n-th confirmation of an authorization's payment.
+func ConfirmKey(authorizationID string, n int) string {
+	return fmt.Sprintf("%s/%d", AuthorizationWorkflowID(authorizationID), n)
+}
 
 // chargeKey is the idempotency key of an attempt to charge. It is made from the
 // workflow's id and not its run's: a reset or a second start sends the same key.
@@ -165,6 +177,18 @@ func Recharge(ctx context.Context, c client.Client, q Queues, accountID string) 
 		AutoRecharge, RechargeInput{AccountID: accountID})
 	if err != nil {
 		return fmt.Errorf("start auto-recharge: %w", err)
+	}
+	return nil
+}
+
+// Authorize has an authorization looked after by the one workflow that does it,
+// starting it if it doesn't run. One that has ended is looked at once more and left.
+func Authorize(ctx context.Context, c client.Client, q Queues, authorizationID string) error {
+	_, err := c.SignalWithStartWorkflow(ctx, AuthorizationWorkflowID(authorizationID), SignalAuthorizationChanged, nil,
+		client.StartWorkflowOptions{TaskQueue: q.Purchases, WorkflowTaskTimeout: workflowTaskTimeout},
+		Authorization, AuthorizationInput{AuthorizationID: authorizationID})
+	if err != nil {
+		return fmt.Errorf("start authorization: %w", err)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 //
 // An invoice payment fills it in the same way: a ChargeInput with InvoiceID and Attempt in
 // the place of PurchaseID, and chargeKey(workflow id, attempt) as its key; the signal channel that
-// its webhooks reach; its own local activities behind note, alert and late. It then has
+// its webhooks and the end of its authorization reach; its own local activities behind note, alert and late. It then has
 // newCharge(p).settle(ctx) tell the bank's final answer, records that as its own, and
 // calls closeDeclined once a decline is recorded. Whatever decides on a path (all the
 // booleans here) must come out of its history.
@@ -30,10 +30,17 @@ type payable struct {
 	// closesDeclined: a declined payment is canceled at Stripe, so that nobody can
 	// confirm it later.
 	closesDeclined bool
+	// payer names the attempt to its authorization: where the bank wants the customer, one is
+	// opened and its end is the answer. Without a name the charge waits by itself for an
+	// hour, as purchases of before authorizations do.
+	payer activities.PayerRef
+	// asked: an earlier run has opened the authorization.
+	asked bool
 	// changed says that the payment is to be looked at.
 	changed workflow.ReceiveChannel
 
-	// note shows what the payment waits for, once for each state that is not final. It
+	// note shows what the payment waits for, once for each state that is not final; where
+	// the bank wants the customer that is requires_action, off-session as well. It
 	// says whether that was done; if not, it is tried again after the next look.
 	note func(ctx workflow.Context, payment activities.Payment) (noted bool, err error)
 	// alert puts before a person that Stripe refused the request, with its code.

@@ -9,10 +9,10 @@ import (
 )
 
 // newPurchasePayable is a purchase as something payable. A purchase that is declined
-// has ended, so it has one attempt. A declined off-session payment stays open, because
-// its customer may be asked to confirm it.
+// has ended, so it has one attempt. Before there were authorizations a declined
+// off-session payment stayed open.
 func newPurchasePayable(ctx workflow.Context, ref activities.PurchaseRef, order activities.PurchaseOrder) payable {
-	return payable{
+	p := payable{
 		input: activities.ChargeInput{
 			PurchaseID:     ref.PurchaseID,
 			AccountID:      order.AccountID,
@@ -29,7 +29,7 @@ func newPurchasePayable(ctx workflow.Context, ref activities.PurchaseRef, order 
 		changed:        workflow.GetSignalChannel(ctx, SignalPaymentChanged),
 
 		note: func(ctx workflow.Context, payment activities.Payment) (bool, error) {
-			return notePurchase(ctx, ref, payment)
+			return notePurchase(ctx, ref, order, payment)
 		},
 		alert: func(ctx workflow.Context, code string) error {
 			return alertPurchaseRefused(ctx, ref, order.AccountID, code)
@@ -39,12 +39,18 @@ func newPurchasePayable(ctx workflow.Context, ref activities.PurchaseRef, order 
 			return err
 		},
 	}
+	if order.Steps >= activities.StepsAuthorization {
+		p.payer = activities.PayerRef{Purpose: models.AuthorizePurchase, SubjectID: ref.PurchaseID, Attempt: 1}
+		p.asked = order.Bank == models.BankRequiresAction && order.PaymentIntentID != ""
+		p.closesDeclined = true
+	}
+	return p
 }
 
-// notePurchase shows what the purchase waits for. If the link to the bank can't be had
-// now, the next look tries again.
-func notePurchase(ctx workflow.Context, ref activities.PurchaseRef, payment activities.Payment) (bool, error) {
-	if payment.State != activities.PaymentRequiresAction {
+// notePurchase shows what the purchase waits for. A customer who is there is shown the
+// bank's own page; if that can't be had now, the next look tries again.
+func notePurchase(ctx workflow.Context, ref activities.PurchaseRef, order activities.PurchaseOrder, payment activities.Payment) (bool, error) {
+	if payment.State != activities.PaymentRequiresAction || order.OffSession && order.Steps >= activities.StepsAuthorization {
 		_, err := record(ctx, books.RecordBankAnswer, activities.BankAnswerInput{PurchaseID: ref.PurchaseID, Payment: payment})
 		return err == nil, err
 	}

@@ -31,6 +31,7 @@ func TestF23RecordedHistoriesReplay(t *testing.T) {
 			replayer.RegisterWorkflow(workflows.TierPropagation)
 			replayer.RegisterWorkflow(workflows.AutoRecharge)
 			replayer.RegisterWorkflow(workflows.InvoicePayment)
+			replayer.RegisterWorkflow(workflows.Authorization)
 			if err := replayer.ReplayWorkflowHistoryFromJSONFile(silent, file); err != nil {
 				t.Error(err)
 			}

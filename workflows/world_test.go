@@ -83,6 +83,7 @@ func newWorld(t *testing.T) *world {
 	w.RegisterWorkflow(workflows.TierPropagation)
 	w.RegisterWorkflow(workflows.AutoRecharge)
 	w.RegisterWorkflow(workflows.InvoicePayment)
+	w.RegisterWorkflow(workflows.Authorization)
 	for _, acts := range []any{&activities.Ledger{}, &activities.Stripe{}, &activities.Checkout{}, &activities.Gateways{}} {
 		w.RegisterActivity(acts)
 	}

@@ -13,6 +13,7 @@ const (
 	PaystageListen        = "PAYSTAGE_LISTEN"
 	GatewayURLs           = "PAYSTAGE_GATEWAY_URLS"
 	GatewaySigningKeys    = "PAYSTAGE_GATEWAY_SIGNING_KEYS"
+	LinkKeys              = "PAYSTAGE_LINK_KEYS"
 	TemporalAddress       = "TEMPORAL_ADDRESS"
 	TemporalNamespaceName = "TEMPORAL_NAMESPACE"
 	TemporalUIURL         = "TEMPORAL_UI_URL"
@@ -37,14 +38,14 @@ func fileNames() []string {
 	for _, role := range roles {
 		names = append(names, RoleKey(role))
 	}
-	return append(names, GatewayURLs, GatewaySigningKeys, TemporalAddress, TemporalNamespaceName, TemporalUIURL,
+	return append(names, GatewayURLs, GatewaySigningKeys, LinkKeys, TemporalAddress, TemporalNamespaceName, TemporalUIURL,
 		DatabaseURL, StripeAPIBase, StripeSecretKey, StripeWebhookKey, MailDir, SMTPURL)
 }
 
 // partNames are what worker and front door are configured by. The keys of the
 // callers are not among them: nobody but a caller holds those.
 var partNames = [...]string{
-	PaystageURL, PaystageListen, GatewayURLs, GatewaySigningKeys, TemporalAddress, TemporalNamespaceName,
+	PaystageURL, PaystageListen, GatewayURLs, GatewaySigningKeys, LinkKeys, TemporalAddress, TemporalNamespaceName,
 	DatabaseURL, StripeAPIBase, StripeSecretKey, StripeWebhookKey, MailDir, SMTPURL, WorkerListen,
 }
 

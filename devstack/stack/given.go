@@ -14,6 +14,7 @@ var givenNames = map[string][]string{
 	DatabaseURL:           nil,
 	TemporalAddress:       nil,
 	GatewayURLs:           {GatewaySigningKeys},
+	LinkKeys:              nil,
 	SMTPURL:               nil,
 	PaystageURL:           nil,
 	TemporalNamespaceName: nil,

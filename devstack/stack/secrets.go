@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ type secrets struct {
 	StripeKey     string `json:"stripe_key"`
 	WebhookSecret string `json:"webhook_secret"`
 	GatewayKeys   string `json:"gateway_keys"`
+	LinkKeys      string `json:"link_keys"`
 }
 
 func openSecrets(d Dir) (secrets, error) {
@@ -24,16 +26,17 @@ func openSecrets(d Dir) (secrets, error) {
 		if err := json.Unmarshal(text, &s); err != nil {
 			return secrets{}, fmt.Errorf("read secrets from %s: %w", path, err)
 		}
-		return s, nil
-	}
-	if !errors.Is(err, os.ErrNotExist) {
+		if s.LinkKeys != "" {
+			return s, nil
+		}
+	} else if !errors.Is(err, os.ErrNotExist) {
 		return secrets{}, fmt.Errorf("read secrets: %w", err)
 	}
-	s = secrets{
-		StripeKey:     "sk_test_" + rand.Text(),
-		WebhookSecret: "whsec_" + rand.Text(),
-		GatewayKeys:   "dev1:" + rand.Text() + rand.Text(),
-	}
+	// What a version before did not make is made now; the rest stays.
+	s.StripeKey = cmp.Or(s.StripeKey, "sk_test_"+rand.Text())
+	s.WebhookSecret = cmp.Or(s.WebhookSecret, "whsec_"+rand.Text())
+	s.GatewayKeys = cmp.Or(s.GatewayKeys, "dev1:"+rand.Text()+rand.Text())
+	s.LinkKeys = cmp.Or(s.LinkKeys, "dev1:"+rand.Text()+rand.Text())
 	if text, err = json.MarshalIndent(s, "", "  "); err != nil {
 		return secrets{}, fmt.Errorf("keep secrets: %w", err)
 	}

@@ -100,6 +100,7 @@ func (s *Stack) prepare() (err error) {
 		s.Env[StripeSecretKey] = cmp.Or(s.Env[StripeSecretKey], s.secrets.StripeKey)
 		s.Env[StripeWebhookKey] = cmp.Or(s.Env[StripeWebhookKey], s.secrets.WebhookSecret)
 	}
+	s.Env[LinkKeys] = cmp.Or(s.Env[LinkKeys], s.secrets.LinkKeys)
 	if s.Env[SMTPURL] == "" {
 		s.Env[MailDir] = s.dir.State("mail")
 		if err := os.MkdirAll(s.Env[MailDir], 0o700); err != nil {

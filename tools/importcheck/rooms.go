@@ -24,16 +24,19 @@ var house = map[string]room{
 	"ledger":     {may: rooms("money models billing migrations")},
 	// A gateway is embedded in somebody else's program.
 	"gateway": {may: rooms("money models")},
+	// The tokens of links in mails: signed here, verified by whoever serves the link.
+	"links": {standardOnly: true},
+	// Pages for customers, as pure functions; who serves them knows what they show.
+	"web": {standardOnly: true, may: rooms("money models billing")},
 	// What customers are told by email: text, and no way to send it.
 	"letters": {standardOnly: true, may: rooms("money models billing")},
 	// The activities sign their requests the way gateways verify them.
 	"activities": {may: rooms("money models billing migrations ledger gateway letters")},
 	"workflows":  {may: rooms("money models billing migrations ledger gateway letters activities")},
-	"relay":      {may: rooms("money models billing migrations ledger gateway letters activities workflows")},
-	"api":        {may: rooms("money models billing migrations ledger gateway letters activities workflows relay")},
-	"web":        {may: rooms("money models billing migrations ledger gateway letters activities workflows relay api")},
+	"relay":      {may: rooms("money models billing migrations ledger gateway letters activities workflows links")},
+	"api":        {may: rooms("money models billing migrations ledger gateway letters activities workflows relay links web")},
 	// What the programs are told by their environment; the rooms are told by them.
-	"config":  {may: rooms("money models billing gateway")},
+	"config":  {may: rooms("money models billing gateway links")},
 	"worker":  {may: append(production(), "config")},
 	"starter": {may: append(production(), "config")},
 	// The double is a stranger, as Stripe is.
@@ -47,7 +50,7 @@ func rooms(names string) []string { return strings.Fields(names) }
 
 // production is every room of business that is linked into worker or starter.
 func production() []string {
-	return rooms("money models billing migrations ledger gateway letters activities workflows relay api web")
+	return rooms("money models billing migrations ledger gateway letters activities workflows relay api links web")
 }
 
 // testsMay are the rooms that a _test.go file of any room may import besides what
