@@ -9,16 +9,22 @@ import (
 )
 
 // entitlementColumns are those of an EntitlementState, of the table entitlements as
-// e. What stands in other tables is null where there is none: a million accounts are
-// read with it.
-const entitlementColumns = `e.account_id::text, e.version, e.tier, e.suspended, e.blocked_since is not null and e.tier > 0 as blocked,
-	e.recharging_until, e.spend_micros, e.changed_at, e.waiting_since,
-	(select jsonb_agg(jsonb_build_object('id', k.id, 'sha256', encode(k.secret_hash, 'hex')) order by k.id)
-	   from account_keys k where k.account_id = e.account_id and k.revoked_at is null) as keys,
-	(select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('model', x.model, 'class', x.class, 'access', x.access, 'rpm', x.rpm,
-	                  'until', to_char(x.until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))) order by x.model, x.class)
-	   from account_exceptions x
-	  where x.account_id = e.account_id and x.ended_at is null and (x.until is null or x.until > clock_timestamp())) as exceptions`
+// e. What stands in other tables is null where there is none.
+const entitlementColumns = ownColumns + `,
+	(select ` + keysOfOne + ` from account_keys k where k.account_id = e.account_id and ` + keyHolds + `) as keys,
+	(select ` + exceptionsOfOne + ` from account_exceptions x where x.account_id = e.account_id and ` + exceptionHolds + `) as exceptions`
+
+// The parts of entitlementColumns: what stands in the table itself, and what is put
+// together from the keys k and the exceptions x of one account, of those that hold.
+const (
+	ownColumns = `e.account_id::text, e.version, e.tier, e.suspended, e.blocked_since is not null and e.tier > 0 as blocked,
+	e.recharging_until, e.spend_micros, e.changed_at, e.waiting_since`
+	keysOfOne       = `jsonb_agg(jsonb_build_object('id', k.id, 'sha256', encode(k.secret_hash, 'hex')) order by k.id)`
+	keyHolds        = `k.revoked_at is null`
+	exceptionsOfOne = `jsonb_agg(jsonb_strip_nulls(jsonb_build_object('model', x.model, 'class', x.class, 'access', x.access, 'rpm', x.rpm,
+	                  'until', to_char(x.until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))) order by x.model, x.class)`
+	exceptionHolds = `x.ended_at is null and (x.until is null or x.until > clock_timestamp())`
+)
 
 // Entitlement reads what the gateways are to hold for an account.
 func (l *Ledger) Entitlement(ctx context.Context, accountID string) (models.EntitlementState, error) {

@@ -1,9 +1,11 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/paystage/paystage/models"
 )
 
@@ -83,12 +85,22 @@ func (l *Ledger) NoteGatewayFailure(ctx context.Context, url, reason string, at 
 }
 
 // EntitlementPage reads up to limit entitlements that a gateway may hold, in the
-// order of their accounts, from behind one on; "" is the beginning.
+// order of their accounts, from behind one on; "" is the beginning. Keys and exceptions
+// are read for the page as a whole, since a million accounts are read with it.
 func (l *Ledger) EntitlementPage(ctx context.Context, after string, limit int) ([]models.EntitlementState, error) {
 	return many[models.EntitlementState](ctx, l, "read entitlements", `
-		select `+entitlementColumns+` from entitlements e
-		 where ($1::uuid is null or e.account_id > $1) and e.version > 0
-		 order by e.account_id limit $2`, orNull(after), limit)
+		with page as materialized (
+			select * from entitlements where account_id > $1 and version > 0 order by account_id limit $2),
+		upto as materialized (select account_id from page order by account_id desc limit 1),
+		keys as (
+			select k.account_id, `+keysOfOne+` as held from account_keys k
+			 where k.account_id > $1 and k.account_id <= (select account_id from upto) and `+keyHolds+` group by k.account_id),
+		exceptions as (
+			select x.account_id, `+exceptionsOfOne+` as held from account_exceptions x
+			 where x.account_id > $1 and x.account_id <= (select account_id from upto) and `+exceptionHolds+` group by x.account_id)
+		select `+ownColumns+`, keys.held as keys, exceptions.held as exceptions
+		  from page e left join keys using (account_id) left join exceptions using (account_id)
+		 order by e.account_id`, cmp.Or(after, uuid.Nil.String()), limit)
 }
 
 // WaitingEntitlements reads up to limit entitlements that a gateway lacks, those

@@ -32,8 +32,8 @@ const (
 	waitingAge = 2 * time.Second
 	// atOnce is how many pages of a full sync are on their way to one gateway, and
 	// stretch how many pages lie between two notes of how far it came.
-	atOnce  = 2
-	stretch = 10
+	atOnce  = 4
+	stretch = 20
 	// firstTrouble is the pause after a failure, doubling to longestTrouble, each up
 	// to half shorter or longer.
 	firstTrouble   = time.Second
