@@ -92,6 +92,7 @@ func New(ctx context.Context, o Options) *Server {
 	s.rechargeRoutes(routes)
 	s.supportRoutes(routes)
 	s.invoicePaymentRoutes(routes)
+	s.monthRoutes(routes)
 	s.detailRoutes(routes)
 	s.keyRoutes(routes)
 	s.apiKeyRoutes(routes)

@@ -57,7 +57,7 @@ func TestComposeFileIsWhole(t *testing.T) {
 		names = append(names, name)
 	}
 	require.ElementsMatch(t, []string{
-		"postgres", "temporal-postgres", "temporal", "temporal-ui", "migrate", "worker", "starter",
+		"postgres", "temporal-postgres", "temporal", "temporal-ui", "migrate", "schedule", "worker", "starter",
 		"stripesim", "gateway-1", "gateway-2",
 	}, names)
 }

@@ -32,6 +32,8 @@ const (
 	AlertMailUndelivered AlertKind = "mail_undelivered"
 	// AlertDeploymentsBehind: deployments run that have not been charged for over 15 minutes (R46).
 	AlertDeploymentsBehind AlertKind = "deployments_behind"
+	// AlertMonthNotClosed: a month was to be billed hours ago and is not (R29).
+	AlertMonthNotClosed AlertKind = "month_not_closed"
 	// AlertRechargeRunaway: more is charged by itself than should be possible, or than is usual (R26).
 	AlertRechargeRunaway AlertKind = "recharge_runaway"
 	// AlertInvoicesBehind: invoices are due for long, and none is being charged (I6).

@@ -2,10 +2,12 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/paystage/paystage/billing"
+	"github.com/paystage/paystage/workflows"
 )
 
 const (
@@ -39,6 +41,12 @@ const (
 	rechargesAgain = time.Minute
 	rechargePage   = 1000
 	rechargePages  = 100
+	// monthsEvery is how often months are looked for that are to be closed, monthsAfter
+	// how long the schedule has to do it first, and monthsLate after how long somebody
+	// is told.
+	monthsEvery = time.Minute
+	monthsAfter = 5 * time.Minute
+	monthsLate  = 6 * time.Hour
 	// rulesEvery is how often a worker says by which rules it pushes, and rulesQuiet how
 	// long those of another release must have said nothing before entitlements follow
 	// this one's, rulesPage at a time: their accounts' balances are held meanwhile.
@@ -80,6 +88,7 @@ func (r *Relay) Sweep(ctx context.Context, now func() time.Time) {
 		{restartEvery, r.pushLagging},
 		{accrueEvery, r.accrueDeployments},
 		{partitionsEvery, r.MakePartitions},
+		{monthsEvery, r.CloseMonths},
 		{rulesEvery, r.FollowRules},
 	} {
 		duties.Go(func() {
@@ -96,6 +105,38 @@ func (r *Relay) Sweep(ctx context.Context, now func() time.Time) {
 		})
 	}
 	duties.Wait()
+}
+
+// CloseMonths has the months closed that the schedule should have, and has not: it was
+// lost, or fell into an outage (F35). While the schedule is paused nothing is closed.
+func (r *Relay) CloseMonths(ctx context.Context, now time.Time) {
+	raised, err := r.Store.SweepLateMonths(ctx, billing.LastDueMonth(now.Add(-monthsLate)), now)
+	if err != nil {
+		r.Log.Error("late months not looked for", "error", err)
+		return
+	}
+	if raised > 0 {
+		r.Log.Error("a month is not closed; see the open alerts", "new", raised)
+	}
+	due, err := r.Store.OverdueMonths(ctx, billing.LastDueMonth(now.Add(-monthsAfter)))
+	if err != nil || len(due) == 0 {
+		if err != nil {
+			r.Log.Error("months that are due not looked for", "error", err)
+		}
+		return
+	}
+	schedule, err := workflows.ReadMonthlySchedule(ctx, r.Temporal)
+	if err == nil && schedule.Paused {
+		return
+	}
+	if err == nil || errors.Is(err, workflows.ErrNoSchedule) {
+		err = workflows.StartMonthlyDue(ctx, r.Temporal, r.Queues)
+	}
+	if err != nil {
+		r.Log.Error("months that are due not closed", "error", err)
+		return
+	}
+	r.Log.Warn("a month is closed that the schedule left", "oldest", billing.PeriodText(due[0]), "months", len(due))
 }
 
 // RaiseAlerts raises alerts for what has taken too long at now: purchases, mails, the

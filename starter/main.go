@@ -81,7 +81,7 @@ func command() *cobra.Command {
 	root.AddCommand(
 		serveCommand(), migrateCommand(), keysCommand(), pricesCommand(), ledgerCommand(),
 		purchaseCommand(), statusCommand(), forceSyncCommand(), grantCommand(), alertsCommand(), asOfCommand(),
-		explainCommand(), gatewaysCommand(), autoRechargeCommand(),
+		explainCommand(), gatewaysCommand(), autoRechargeCommand(), monthlyCommand(), scheduleCommand(),
 	)
 	return root
 }

@@ -222,7 +222,14 @@ func newWorkers(p parts) []sdkworker.Worker {
 		worker.RegisterActivity(a.stripe)
 		worker.RegisterActivity(a.checkout)
 	}
-	return []sdkworker.Worker{purchases, gateways, recharges, invoices}
+	closing := options
+	closing.MaxConcurrentActivityExecutionSize = workflows.MonthlyPagesAtOnce
+	closing.MaxConcurrentActivityTaskPollers, closing.MaxConcurrentWorkflowTaskPollers = 2, 2
+	months := sdkworker.New(temporal, w.queues.Months, closing)
+	months.RegisterWorkflow(workflows.MonthlyClose)
+	months.RegisterWorkflow(workflows.MonthlyDue)
+	months.RegisterActivity(a.ledger)
+	return []sdkworker.Worker{purchases, gateways, recharges, invoices, months}
 }
 
 func now() time.Time { return time.Now().UTC() }

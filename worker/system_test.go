@@ -59,9 +59,11 @@ func newSystem(t *testing.T, databaseURL string) *system {
 	t.Helper()
 	name := testenv.Unique(t)
 	s := &system{
-		t:      t,
-		queues: workflows.Queues{Purchases: name + "-purchases", Gateways: name + "-gateways", Recharges: name + "-recharges", Invoices: name + "-invoices"},
-		keys:   map[models.Role]string{},
+		t: t,
+		queues: workflows.Queues{
+			Purchases: name + "-purchases", Gateways: name + "-gateways", Recharges: name + "-recharges", Invoices: name + "-invoices", Months: name + "-months",
+		},
+		keys: map[models.Role]string{},
 	}
 	s.stripe = judge.Double(t, sim.Options{SecretKey: secretKey, WebhookSecret: webhookSecret, WebhookBackoff: 50 * time.Millisecond, Log: quiet()})
 	stripeServer := httptest.NewServer(s.stripe)

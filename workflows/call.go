@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -72,10 +73,11 @@ func tryOut[In, Out any](ctx workflow.Context, act func(context.Context, In) (Ou
 	return out, err
 }
 
-// start begins a remote call as a regular activity.
+// start begins a remote call as a regular activity. One that takes longer than calls
+// may has its time in ctx's options.
 func start[In, Out any](ctx workflow.Context, within time.Duration, act func(context.Context, In) (Out, error), in In) workflow.Future {
 	options := workflow.GetActivityOptions(ctx)
-	options.StartToCloseTimeout = callTimeout
+	options.StartToCloseTimeout = cmp.Or(options.StartToCloseTimeout, callTimeout)
 	options.ScheduleToCloseTimeout = within
 	options.HeartbeatTimeout = activities.HeartbeatTimeout
 	options.RetryPolicy = forever(30 * time.Second)

@@ -13,10 +13,12 @@ import (
 // inHistories is every field that travels through a history, by its JSON name. Who
 // adds one answers for it: histories hold no secret and no personal data (I9, R43).
 var inHistories = []string{
-	"account_id", "all", "amount_cents", "attempt", "authorization_id", "bank", "bank_started_at", "captured_cents", "charged_after",
-	"close", "code", "complete", "customer", "detail", "ended", "expired", "force", "gateway", "gateway_queue", "gateways",
-	"idempotency_key", "invoice_id", "kind", "mandate", "off_session", "order", "otherwise", "payer", "payment", "payment_intent_id",
-	"payment_method", "purchase_id", "purpose", "state", "status", "steps", "subject_id", "wait_millis",
+	"account_id", "accounts", "accounts_done", "accounts_per_second", "all", "amount_cents", "attempt", "authorization_id",
+	"bank", "bank_started_at", "captured_cents", "charged_after", "close", "closed", "code", "complete", "customer", "detail",
+	"due_micros", "ended", "expired", "force", "gateway", "gateway_queue", "gateways", "idempotency_key", "invoice_id",
+	"invoices", "kind", "mandate", "next_page", "off_session", "order", "otherwise", "owing", "page", "pages", "payer",
+	"payment", "payment_intent_id", "payment_method", "period", "periods", "purchase_id", "purpose", "round", "seconds_left",
+	"state", "status", "steps", "subject_id", "wait_millis",
 }
 
 func TestI9HistoriesHoldNoSecretAndNoPersonalData(t *testing.T) {
@@ -24,6 +26,7 @@ func TestI9HistoriesHoldNoSecretAndNoPersonalData(t *testing.T) {
 	for _, carrier := range []any{
 		workflows.PurchaseInput{}, workflows.PurchaseResult{}, workflows.PropagationInput{}, workflows.PropagationRequest{}, workflows.RechargeInput{},
 		workflows.InvoicePaymentInput{}, workflows.AuthorizationInput{},
+		workflows.MonthlyCloseInput{}, workflows.MonthlyProgress{},
 	} {
 		fieldsOf(t, reflect.TypeOf(carrier), carried)
 	}

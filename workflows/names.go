@@ -10,12 +10,15 @@ import (
 
 // Task queues. Pushes to gateways have their own, so that a gateway that hangs
 // slows no checkout, and so have auto-recharge with its purchases and payments of
-// invoices, so that the thousands of a 3rd don't stand in line before a customer.
+// invoices, so that the thousands of a 3rd don't stand in line before a customer. The
+// closing of months has one, so that no more pages are under way than the database has
+// room for.
 const (
 	QueuePurchases = "purchases"
 	QueueGateways  = "gateways"
 	QueueRecharges = "recharges"
 	QueueInvoices  = "invoices"
+	QueueMonths    = "months"
 )
 
 // Queues are the task queues of one installation. Tests that share a server
@@ -25,11 +28,12 @@ type Queues struct {
 	Gateways  string
 	Recharges string
 	Invoices  string
+	Months    string
 }
 
 // DefaultQueues are those of a running system.
 func DefaultQueues() Queues {
-	return Queues{Purchases: QueuePurchases, Gateways: QueueGateways, Recharges: QueueRecharges, Invoices: QueueInvoices}
+	return Queues{Purchases: QueuePurchases, Gateways: QueueGateways, Recharges: QueueRecharges, Invoices: QueueInvoices, Months: QueueMonths}
 }
 
 // Signals.
@@ -69,6 +73,13 @@ func AuthorizationWorkflowID(authorizationID string) string {
 func ConfirmKey(authorizationID string, n int) string {
 	return fmt.Sprintf("%s/%d", AuthorizationWorkflowID(authorizationID), n)
 }
+
+// MonthlyCloseWorkflowID is the id of the closing of a month, such as
+// monthly-close/2026-10.
+func MonthlyCloseWorkflowID(period string) string { return "monthly-close/" + period }
+
+// MonthlyDueWorkflowID is the id of the one look for months that are to be closed.
+func MonthlyDueWorkflowID(q Queues) string { return "monthly-due/" + q.Months }
 
 // chargeKey is the idempotency key of an attempt to charge. It is made from the
 // workflow's id and not its run's: a reset or a second start sends the same key.

@@ -35,6 +35,7 @@ func TestIDsNeverChange(t *testing.T) {
 		workflows.DefaultQueues().Purchases:      "purchases",
 		workflows.DefaultQueues().Gateways:       "gateways",
 		workflows.DefaultQueues().Recharges:      "recharges",
+		workflows.DefaultQueues().Months:         "months",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -32,6 +32,8 @@ func TestF23RecordedHistoriesReplay(t *testing.T) {
 			replayer.RegisterWorkflow(workflows.AutoRecharge)
 			replayer.RegisterWorkflow(workflows.InvoicePayment)
 			replayer.RegisterWorkflow(workflows.Authorization)
+			replayer.RegisterWorkflow(workflows.MonthlyClose)
+			replayer.RegisterWorkflow(workflows.MonthlyDue)
 			if err := replayer.ReplayWorkflowHistoryFromJSONFile(silent, file); err != nil {
 				t.Error(err)
 			}

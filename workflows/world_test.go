@@ -84,6 +84,7 @@ func newWorld(t *testing.T) *world {
 	w.RegisterWorkflow(workflows.AutoRecharge)
 	w.RegisterWorkflow(workflows.InvoicePayment)
 	w.RegisterWorkflow(workflows.Authorization)
+	w.RegisterWorkflow(workflows.MonthlyClose)
 	for _, acts := range []any{&activities.Ledger{}, &activities.Stripe{}, &activities.Checkout{}, &activities.Gateways{}} {
 		w.RegisterActivity(acts)
 	}

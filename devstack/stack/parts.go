@@ -14,6 +14,7 @@ import (
 const (
 	partReadyWithin = 60 * time.Second
 	migrateWithin   = 2 * time.Minute
+	scheduleWithin  = time.Minute
 )
 
 // startPrograms builds the programs and starts those that need nothing else.
@@ -133,27 +134,38 @@ func (s *Stack) startPaystage(ctx context.Context) error {
 		})
 	})
 	group.Go(func() error { return s.openKeys(ctx) })
+	group.Go(func() error { return s.schedule(ctx) })
 	return group.Wait()
 }
 
 func (s *Stack) migrate(ctx context.Context) error {
-	return s.config.Progress.Step("postgres", "migrate", func() error {
+	return s.runOnce(ctx, "postgres", "migrate", migrateWithin, "migrate")
+}
+
+// schedule has Temporal close the months; one that was paused before stays so.
+func (s *Stack) schedule(ctx context.Context) error {
+	return s.runOnce(ctx, "temporal", "schedule", scheduleWithin, "schedule", "create")
+}
+
+// runOnce runs a command of the starter to its end.
+func (s *Stack) runOnce(ctx context.Context, part, name string, within time.Duration, args ...string) error {
+	return s.config.Progress.Step(part, name, func() error {
 		p, err := Start(Command{
-			Name: "migrate",
+			Name: name,
 			Path: s.dir.Bin("starter"),
-			Args: []string{"migrate"},
+			Args: args,
 			Env:  s.Env.forPart(nil),
-			Log:  s.dir.Log("migrate"),
+			Log:  s.dir.Log(name),
 		})
 		if err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(ctx, migrateWithin)
+		ctx, cancel := context.WithTimeout(ctx, within)
 		defer cancel()
 		select {
 		case <-p.Done():
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("migrate: %w", ctx.Err()), p.Stop())
+			return errors.Join(fmt.Errorf("%s: %w", name, ctx.Err()), p.Stop())
 		}
 		if p.ExitCode() != 0 {
 			return p.Exited()
