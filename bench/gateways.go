@@ -161,7 +161,7 @@ func manyEntitlements(ctx context.Context, env stack.Env) error {
 		}
 	}
 	for _, sql := range []string{
-		`update entitlements set version = 1, tier = 1 where version = 0`,
+		`update entitlements set version = 1, tier = 1, tier_told = 1 where version = 0`,
 		`update entitlements set waiting_since = null where waiting_since is not null`,
 		`vacuum analyze entitlements`,
 		`analyze account_keys`,

@@ -248,3 +248,63 @@ func TestHealth(t *testing.T) {
 	res, body = s.send(t, "PUT", "/entitlements/acct_1", text(t, entitlement("acct_1", 1)), noon)
 	wantProblem(t, res, body, http.StatusServiceUnavailable, gateway.CodeStoreFailed)
 }
+
+// A request that somebody caught does nothing when it is sent again, altered, to
+// another path, or late.
+func TestCaughtRequestsDoNothing(t *testing.T) {
+	s := newServer(t)
+	send := func(path, body string, header http.Header) (*http.Response, string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header = header.Clone()
+		return s.do(t, req)
+	}
+	caught := func(path, body string) http.Header {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.keys.Sign(req, []byte(body), noon)
+		return req.Header
+	}
+	second, third := text(t, entitlement("acct_1", 2)), text(t, entitlement("acct_1", 3))
+	path, page := "/entitlements/acct_1", `{"entitlements":[`+second+`]}`
+	single, many := caught(path, second), caught("/entitlements", page)
+	if res, body := send(path, second, single); res.StatusCode != http.StatusOK {
+		t.Fatalf("%d %s", res.StatusCode, body)
+	}
+	s.send(t, http.MethodPut, path, third, noon)
+
+	s.now = noon.Add(300 * time.Second)
+	for name, answer := range map[string]func() (*http.Response, string){
+		"again":            func() (*http.Response, string) { return send(path, second, single) },
+		"again, as a page": func() (*http.Response, string) { return send("/entitlements", page, many) },
+	} {
+		if res, body := answer(); res.StatusCode != http.StatusOK || !strings.Contains(body, `"version":3`) {
+			t.Errorf("%s: %d %s", name, res.StatusCode, body)
+		}
+		holds(t, s.store, entitlement("acct_1", 3))
+	}
+	fourth := text(t, entitlement("acct_1", 4))
+	for name, answer := range map[string]func() (*http.Response, string){
+		"altered":                func() (*http.Response, string) { return send(path, fourth, single) },
+		"altered, as a page":     func() (*http.Response, string) { return send("/entitlements", `{"entitlements":[`+fourth+`]}`, many) },
+		"to another path":        func() (*http.Response, string) { return send("/entitlements/acct_2", second, single) },
+		"the page to an account": func() (*http.Response, string) { return send(path, page, many) },
+		"late": func() (*http.Response, string) {
+			s.now = noon.Add(301 * time.Second)
+			defer func() { s.now = noon.Add(300 * time.Second) }()
+			return send(path, second, single)
+		},
+	} {
+		res, body := answer()
+		if res.StatusCode != http.StatusUnauthorized || !strings.Contains(body, gateway.CodeBadSignature) {
+			t.Errorf("%s: %d %s", name, res.StatusCode, body)
+		}
+		holds(t, s.store, entitlement("acct_1", 3))
+	}
+}

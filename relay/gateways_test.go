@@ -67,7 +67,7 @@ func (f *fleet) accounts(n int) {
 	f.t.Helper()
 	f.exec(`insert into accounts (id, email, name, territory, created_at)
 		select gen_random_uuid(), i || '@example.com', 'A', 'US', clock_timestamp() from generate_series(1, $1) as i`, n)
-	f.exec(`update entitlements set version = 1, tier = 1`)
+	f.exec(`update entitlements set version = 1, tier = 1, tier_told = 1`)
 	f.exec(`update entitlements set waiting_since = null`)
 }
 
@@ -276,7 +276,7 @@ func TestF22FullSyncGoesOnWithAnotherWorker(t *testing.T) {
 	first, err := f.store.EntitlementPage(t.Context(), "", 60)
 	must(t, err)
 	// What a worker leaves that died after its first pages.
-	_, err = f.store.CareForGateway(t.Context(), m.url, "dead", 500*time.Millisecond)
+	_, err = f.store.CareForGateway(t.Context(), m.url, "dead", time.Hour)
 	must(t, err)
 	must(t, f.store.BeginFilling(t.Context(), m.url, m.store.Sync().Store, time.Now()))
 	must(t, f.store.NoteFilling(t.Context(), m.url, first[59].AccountID, 60, time.Now()))
@@ -285,6 +285,7 @@ func TestF22FullSyncGoesOnWithAnotherWorker(t *testing.T) {
 	if care.Mine {
 		t.Error("two workers look after it")
 	}
+	f.exec(`update gateways set lease_until = clock_timestamp()`)
 	f.care(of(m))
 	f.await("it is filled", m.store.Filled)
 	if n := m.store.Len(); n != 40 {
