@@ -28,7 +28,7 @@ const signing = "k1:0123456789abcdef"
 
 // push makes the activity that pushes to these gateways.
 func (w *world) push(t *testing.T, all ...string) *activities.Gateways {
-	return &activities.Gateways{Client: &http.Client{Timeout: 200 * time.Millisecond}, Keys: keys(t, signing), Store: w.Ledger, All: only(all...), Wake: w.wake, Now: now}
+	return &activities.Gateways{Client: &http.Client{Timeout: 3 * time.Second}, Keys: keys(t, signing), Store: w.Ledger, All: only(all...), Wake: w.wake, Now: now}
 }
 
 // only is a configuration of these gateways.

@@ -102,7 +102,7 @@ func stripeAt(t *testing.T, answer http.HandlerFunc) *client.API {
 	}
 	api := NewStripeClient(server.URL, "sk_test_x")
 	api.PaymentIntents.B = stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
-		URL: stripe.String(server.URL), MaxNetworkRetries: stripe.Int64(0), HTTPClient: &http.Client{Timeout: 100 * time.Millisecond},
+		URL: stripe.String(server.URL), MaxNetworkRetries: stripe.Int64(0), HTTPClient: &http.Client{Timeout: 2 * time.Second},
 		LeveledLogger: &stripe.LeveledLogger{Level: stripe.LevelNull},
 	})
 	return api

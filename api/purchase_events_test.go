@@ -160,7 +160,7 @@ func TestStreamOfAnEndedPurchaseIsOneEvent(t *testing.T) {
 
 // A purchase becomes slow and overdue by the clock alone, and the stream says so.
 func TestStreamTellsOfSlowAndOverdue(t *testing.T) {
-	const soon = 300 * time.Millisecond
+	const soon = 2 * time.Second // time enough to follow it before
 	f := open(t)
 	p := f.buy(f.customer(), 2500)
 	f.clock.advance(billing.SlowAfter - soon)

@@ -291,7 +291,7 @@ func TestPrices(t *testing.T) {
 	f := open(t)
 	account := f.funded(500)
 	f.report(events(f.event(account, "before")))
-	from := f.clock.now().Add(50 * time.Millisecond)
+	from := f.clock.now().Add(10 * time.Second) // long enough for the statement that adds it
 	_, err := f.store.AddPrice(t.Context(), models.Price{SKU: tokens, Unit: "token", PicosPerUnit: 1_000_000, FromAt: from}, models.AuditEntry{
 		At: f.clock.now(), Actor: "test", Role: models.RoleFinance, Action: "add_price", Subject: tokens, Reason: "test",
 	})

@@ -215,7 +215,7 @@ func TestF19DatabaseGoesAwayInMidStep(t *testing.T) {
 		}, patience, true},
 		"ItsConnectionIsCut":   {func(_ *testing.T, wire *proxy, _ context.CancelFunc) { wire.cut(-1) }, patience, true},
 		"ItsConnectionIsReset": {func(_ *testing.T, wire *proxy, _ context.CancelFunc) { wire.cut(0) }, patience, true},
-		"TheCallersTimeIsOver": {func(_ *testing.T, _ *proxy, _ context.CancelFunc) {}, 500 * time.Millisecond, false},
+		"TheCallersTimeIsOver": {func(_ *testing.T, _ *proxy, _ context.CancelFunc) {}, 3 * time.Second, false},
 		"TheCallerLeaves":      {func(_ *testing.T, _ *proxy, cancel context.CancelFunc) { cancel() }, patience, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -249,7 +249,7 @@ func TestF19DatabaseThatHangs(t *testing.T) {
 	b := open(t)
 	account := b.customer(t)
 	wire := newProxy(t, b.url)
-	through, err := ledger.OpenBounded(t.Context(), wire.url, 1, 200*time.Millisecond)
+	through, err := ledger.OpenBounded(t.Context(), wire.url, 1, 2*time.Second)
 	done(t, err)
 	t.Cleanup(through.Close)
 	done(t, second(through.Account(t.Context(), account)))

@@ -232,7 +232,7 @@ func (b *books) await(t tb, n int64) {
 }
 
 // patience bounds what a test waits for.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // together runs f n times at once, and ends when all of them have.
 func together(n int, f func(i int)) {

@@ -32,7 +32,7 @@ import (
 var noon = time.Date(2026, 11, 3, 12, 0, 0, 0, time.UTC)
 
 // patience bounds what a test waits for.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // temporal is what a relay calls of a Temporal client. A call that is none of
 // these panics.
