@@ -17,7 +17,7 @@ func TestAllActivitiesFitOnOneWorker(t *testing.T) {
 	done(t, err)
 	t.Cleanup(c.Close)
 	w := worker.New(c, "queue", worker.Options{})
-	for _, all := range []any{&activities.Ledger{}, &activities.Stripe{}, &activities.Checkout{}, &activities.Gateways{}} {
+	for _, all := range []any{&activities.Ledger{}, &activities.Stripe{}, &activities.Checkout{}, &activities.Cards{}, &activities.Gateways{}} {
 		w.RegisterActivity(all)
 	}
 }

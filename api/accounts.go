@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -48,7 +49,12 @@ func (s *Server) accountRoutes(api huma.API) {
 	}, []models.Role{models.RoleCheckout, models.RoleSupport}, s.getBilling)
 	route(s, api, huma.Operation{
 		OperationID: "put-card", Method: http.MethodPut, Path: "/v1/accounts/{id}/card", Tags: tags,
-		Summary: "Make a card the account's card", Errors: []int{http.StatusNotFound, http.StatusConflict},
+		Summary:     "Make a card the account's card",
+		Description: "The card's bank verifies it first. 200 when that is done, 202 where the bank wants the customer: the card before stays until they have answered.",
+		Responses: map[string]*huma.Response{
+			"200": answers[Card](api, "The account's card"), "202": answers[CardPending](api, "The bank wants the customer"),
+		},
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, checkout, s.putCard)
 	route(s, api, huma.Operation{
 		OperationID: "delete-card", Method: http.MethodDelete, Path: "/v1/accounts/{id}/card", Tags: tags,
@@ -107,4 +113,10 @@ func (s *Server) cardOf(ctx context.Context, accountID string) (*models.Card, er
 		return nil, nil
 	}
 	return &card, err
+}
+
+// answers describes an answer of a route that has several.
+func answers[T any](api huma.API, description string) *huma.Response {
+	schema := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[T](), true, "")
+	return &huma.Response{Description: description, Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}
 }

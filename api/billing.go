@@ -23,6 +23,8 @@ type Billing struct {
 	PendingPurchases []Purchase    `json:"pending_purchases"`
 	AutoRecharge     *AutoRecharge `json:"auto_recharge" doc:"Null: it was never asked for."`
 	Card             *Card         `json:"card"`
+	// CardSetup is there while a card is being verified, and when that came to nothing.
+	CardSetup *CardSetup `json:"card_setup,omitempty" doc:"The newest card that was put, while its bank has not verified it."`
 }
 
 // Tier is the account's Build Tier and how far it has reached.
@@ -76,6 +78,10 @@ func (s *Server) getBilling(ctx context.Context, in *accountInput) (*billingOutp
 	if err != nil {
 		return nil, err
 	}
+	setup, err := s.cardSetupOf(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
 	recharge, err := s.recharge(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -84,7 +90,7 @@ func (s *Server) getBilling(ctx context.Context, in *accountInput) (*billingOutp
 		BalanceMicros: balance.TotalMicros(), FreeMicros: balance.FreeMicros, PurchasedMicros: balance.PurchasedMicros,
 		AccruedMicros: balance.AccruedMicros, PastDueMicros: pastDue,
 		LimitMicros: standing.LimitMicros, Suspended: entitlement.Suspended, Blocked: entitlement.Blocked,
-		Tier: tier, PendingPurchases: make([]Purchase, len(pending)), Card: cardView(card), AutoRecharge: recharge,
+		Tier: tier, PendingPurchases: make([]Purchase, len(pending)), Card: cardView(card), CardSetup: setup, AutoRecharge: recharge,
 	}}
 	now := s.Now()
 	for i, p := range pending {

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/paystage/paystage/activities"
 	"github.com/paystage/paystage/billing"
+	"github.com/paystage/paystage/ledger"
 	"github.com/paystage/paystage/models"
 	"github.com/stripe/stripe-go/v76"
 )
@@ -50,18 +53,44 @@ type cardAddress struct {
 	Country    string `json:"country,omitempty" maxLength:"2" doc:"ISO 3166-1 alpha-2."`
 }
 
-type cardOutput struct{ Body Card }
+// CardPending is the answer while the bank wants the customer.
+type CardPending struct {
+	AuthorizationURL string `json:"authorization_url,omitempty" doc:"Where the customer answers the bank; send them there. Until they have, the card before stays. Left out: the bank takes its time."`
+}
 
-// putCard makes a card the account's one card: accepted by the rules (R39), with
-// a complete address (R41), attached to the account's customer at Stripe. Each
-// step finds its own effect when it is repeated.
+// CardSetup is the newest card that was put and is not the account's card.
+type CardSetup struct {
+	State            string    `json:"state" enum:"open,waiting,refused,expired,canceled" doc:"open: Stripe is being asked; waiting: the bank wants the customer, or takes its time; the others are ends, and the card before stays."`
+	PaymentMethod    string    `json:"payment_method"`
+	AuthorizationURL *string   `json:"authorization_url,omitempty" doc:"Where the customer answers the bank; send them there."`
+	Decline          *Decline  `json:"decline,omitempty"`
+	CreatedAt        time.Time `json:"created_at"`
+	ExpiresAt        time.Time `json:"expires_at" doc:"Until when the customer may answer."`
+}
+
+type cardOutput struct {
+	Status int
+	// Body is a Card, or a CardPending.
+	Body any
+}
+
+func cardIs(card models.Card) *cardOutput {
+	return &cardOutput{Status: http.StatusOK, Body: cardView(&card)}
+}
+
+// lookAfter is when a verification is gone on with whose front door died.
+const lookAfter = time.Minute
+
+// putCard has a card verified by its bank and makes it the account's one card, in the
+// place of the one before (R40). What the rules refuse is refused before anything is
+// changed at Stripe. Each step finds its own effect when it is repeated.
 func (s *Server) putCard(ctx context.Context, in *putCardInput) (*cardOutput, error) {
 	account, err := s.account(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
 	address := models.Address(in.Body.BillingAddress)
-	if err := billing.CheckAddress(address); err != nil {
+	if err := checkCardInput(address, in.Body.TaxID); err != nil {
 		return nil, err
 	}
 	held, err := s.cardOf(ctx, account.ID)
@@ -72,24 +101,168 @@ func (s *Server) putCard(ctx context.Context, in *putCardInput) (*cardOutput, er
 	if err != nil {
 		return nil, err
 	}
-	if held != nil && held.Fingerprint == method.Card.Fingerprint && !billing.SameAddress(held.Address, address) {
-		return nil, problem(http.StatusConflict, "address_mismatch",
-			"This card is on file with another billing address. Use the address that the bank has, or another card.")
+	if err := s.Store.CheckCardAddress(ctx, account.ID, activities.Fingerprint(method), address); err != nil {
+		return nil, addressProblem(err)
+	}
+	if same, err := s.sameCard(ctx, held, method); err != nil || same {
+		return s.putTaxID(ctx, held, in.Body.TaxID, err)
 	}
 	customer, err := s.customerOf(ctx, account)
 	if err != nil {
 		return nil, err
 	}
-	attached, err := s.attach(ctx, in.Body.PaymentMethod, customer)
+	if method, err = s.attach(ctx, in.Body.PaymentMethod, customer); err != nil {
+		return nil, err
+	}
+	if err := s.describe(ctx, method.ID, address); err != nil {
+		return nil, err
+	}
+	setup, err := s.newSetup(account, customer, method, address, in.Body.TaxID)
 	if err != nil {
 		return nil, err
 	}
-	card := cardModel(account.ID, attached, address, in.Body.TaxID)
-	card.UpdatedAt = s.Now()
-	if err := s.Store.PutCard(ctx, card); err != nil {
+	if err := s.Store.OpenCardSetup(ctx, setup, lookAfter); err != nil {
 		return nil, err
 	}
-	return &cardOutput{Body: *cardView(&card)}, nil
+	setup, err = s.cards.Verify(ctx, setup)
+	return s.cardAnswer(ctx, setup, err)
+}
+
+// checkCardInput refuses an address that is not complete and a tax number that is not
+// in the format of its kind. A tax number comes with an address, so it comes after one
+// (R41).
+func checkCardInput(address models.Address, taxID *TaxID) error {
+	if err := billing.CheckAddress(address); err != nil || taxID == nil {
+		return err
+	}
+	return billing.CheckTaxID(taxID.Type, taxID.Value)
+}
+
+func addressProblem(err error) error {
+	if errors.Is(err, ledger.ErrAddressMismatch) {
+		return problem(http.StatusConflict, "address_mismatch",
+			"This card is on file with another billing address. Use the address that the bank has, or another card.")
+	}
+	return err
+}
+
+// sameCard says whether a payment method is the account's verified card once more:
+// then there is nothing to verify, and only the tax number may be new (R41). A card
+// whose data its bank found wrong is verified anew, as is one with another date.
+func (s *Server) sameCard(ctx context.Context, held *models.Card, method *stripe.PaymentMethod) (bool, error) {
+	if held == nil || held.SetupID == nil || held.Fingerprint != activities.Fingerprint(method) ||
+		int64(held.ExpMonth) != method.Card.ExpMonth || int64(held.ExpYear) != method.Card.ExpYear {
+		return false, nil
+	}
+	wrong, err := s.Store.CardDataHalted(ctx, held.AccountID, held.Fingerprint)
+	return !wrong, err
+}
+
+// putTaxID answers the account's card with the tax number that came with it.
+func (s *Server) putTaxID(ctx context.Context, card *models.Card, taxID *TaxID, err error) (*cardOutput, error) {
+	if err != nil {
+		return nil, err
+	}
+	card.TaxIDType, card.TaxIDValue, card.UpdatedAt = nil, nil, s.Now()
+	if taxID != nil {
+		card.TaxIDType, card.TaxIDValue = &taxID.Type, &taxID.Value
+	}
+	changed, err := s.Store.SetCardTaxID(ctx, *card)
+	if err != nil {
+		return nil, err
+	}
+	if !changed {
+		return nil, replacedMeanwhile()
+	}
+	return cardIs(*card), nil
+}
+
+func replacedMeanwhile() error {
+	return problem(http.StatusConflict, "card_replaced", "Another card was put at the same time. See which one is on file, and put this one again if it is to be that.")
+}
+
+// newSetup is the verification of a card, with a mandate where the law wants one.
+func (s *Server) newSetup(account models.Account, customer string, method *stripe.PaymentMethod, address models.Address, taxID *TaxID) (models.CardSetup, error) {
+	id, err := newID()
+	now := s.Now()
+	setup := models.CardSetup{
+		ID: id, AccountID: account.ID, CustomerID: customer, PaymentMethodID: method.ID,
+		MandateWanted: billing.ChargeRule(account.RulesTerritory, account.Territory, method.Card.Country).Mandate,
+		Line1:         address.Line1, City: address.City, AddressState: address.State, PostalCode: address.PostalCode, Country: address.Country,
+		CreatedAt: now, ExpiresAt: now.Add(billing.CardSetupWindow),
+	}
+	if taxID != nil {
+		setup.TaxIDType, setup.TaxIDValue = &taxID.Type, &taxID.Value
+	}
+	return setup, err
+}
+
+// cardAnswer tells the caller how the verification of a card stands.
+func (s *Server) cardAnswer(ctx context.Context, setup models.CardSetup, err error) (*cardOutput, error) {
+	if err != nil {
+		return nil, verifyProblem(err)
+	}
+	switch setup.State {
+	case models.CardVerified:
+		card, err := s.Store.Card(ctx, setup.AccountID)
+		if err != nil {
+			return nil, err
+		}
+		return cardIs(card), nil
+	case models.CardRefused:
+		return nil, declineProblem(*setup.DeclineCode)
+	case models.CardOpen, models.CardWaiting:
+		pending := CardPending{}
+		if setup.AuthorizationURL != nil {
+			pending.AuthorizationURL = *setup.AuthorizationURL
+		}
+		return &cardOutput{Status: http.StatusAccepted, Body: pending}, nil
+	case models.CardReplaced, models.CardExpired, models.CardCanceled:
+	}
+	return nil, replacedMeanwhile()
+}
+
+// verifyProblem is what an error of the verification itself tells the caller. Its
+// outcome may be open, so it doesn't say that nothing was changed.
+func verifyProblem(err error) error {
+	p := cardProblem("verify card", err)
+	var known *Problem
+	if errors.As(p, &known) && known.Status == http.StatusServiceUnavailable {
+		known.Detail = "Stripe does not answer just now, so whether the bank takes the card is not known yet. Repeat the request in a moment, or see which card is on file."
+	}
+	return p
+}
+
+func declineProblem(code string) error {
+	decline := billing.DeclineFor(code)
+	return problem(http.StatusUnprocessableEntity, decline.PublicCode, decline.Message)
+}
+
+func cardSetupView(setup models.CardSetup) *CardSetup {
+	if setup.State == models.CardVerified || setup.State == models.CardReplaced {
+		return nil
+	}
+	view := &CardSetup{
+		State: string(setup.State), PaymentMethod: setup.PaymentMethodID, AuthorizationURL: setup.AuthorizationURL,
+		CreatedAt: setup.CreatedAt, ExpiresAt: setup.ExpiresAt,
+	}
+	if setup.DeclineCode != nil {
+		decline := billing.DeclineFor(*setup.DeclineCode)
+		view.Decline = &Decline{Code: decline.PublicCode, Message: decline.Message}
+	}
+	return view
+}
+
+// cardSetupOf is the account's newest card that did not become its card; nil for none.
+func (s *Server) cardSetupOf(ctx context.Context, accountID string) (*CardSetup, error) {
+	setup, err := s.Store.NewestCardSetup(ctx, accountID)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return cardSetupView(setup), nil
 }
 
 // acceptableCard reads a payment method from Stripe and refuses what the rules
@@ -137,6 +310,27 @@ func (s *Server) attach(ctx context.Context, method, customer string) (*stripe.P
 	return attached, billing.CheckCard(string(attached.Card.Brand), string(attached.Card.Funding))
 }
 
+// describe sets the billing address at Stripe, for the bank to check when it verifies
+// the card (R41). Where Stripe's place is taken by something that has no such call the
+// bank has nothing to check, which speaks neither for the card nor against it.
+func (s *Server) describe(ctx context.Context, method string, address models.Address) error {
+	params := &stripe.PaymentMethodParams{BillingDetails: &stripe.PaymentMethodBillingDetailsParams{Address: &stripe.AddressParams{
+		Line1: &address.Line1, City: &address.City, State: &address.State, PostalCode: &address.PostalCode,
+		Country: stripe.String(strings.ToUpper(address.Country)),
+	}}}
+	params.Context = ctx
+	_, err := s.Stripe.PaymentMethods.Update(method, params)
+	var e *stripe.Error
+	switch {
+	case err == nil || activities.NotServed(err):
+		return nil
+	case errors.As(err, &e) && e.HTTPStatusCode == http.StatusBadRequest:
+		return problem(http.StatusUnprocessableEntity, "invalid_address",
+			"Stripe does not take the billing address. Check the two-letter code of the country and the other fields.")
+	}
+	return cardProblem("set billing address", err)
+}
+
 // cardProblem is what an error of Stripe about a card tells the caller.
 func cardProblem(operation string, err error) error {
 	var e *stripe.Error
@@ -150,27 +344,13 @@ func cardProblem(operation string, err error) error {
 		if code == "" {
 			code = string(e.Code)
 		}
-		decline := billing.DeclineFor(code)
-		return problem(http.StatusUnprocessableEntity, decline.PublicCode, decline.Message)
+		return declineProblem(code)
 	}
 	if e.HTTPStatusCode == http.StatusUnauthorized || e.HTTPStatusCode == http.StatusForbidden {
 		return fmt.Errorf("%s: Stripe refuses our key (request %s)", operation, e.RequestID)
 	}
 	return problem(http.StatusUnprocessableEntity, codeInvalidMethod,
 		"Stripe does not know this payment method, or it belongs to another customer. Make a new one with Stripe.js and send its id.")
-}
-
-func cardModel(accountID string, method *stripe.PaymentMethod, address models.Address, taxID *TaxID) models.Card {
-	card := models.Card{
-		AccountID: accountID, PaymentMethodID: method.ID,
-		Brand: string(method.Card.Brand), Funding: string(method.Card.Funding), Last4: method.Card.Last4,
-		ExpMonth: int(method.Card.ExpMonth), ExpYear: int(method.Card.ExpYear), Fingerprint: method.Card.Fingerprint,
-		Address: address,
-	}
-	if taxID != nil {
-		card.TaxIDType, card.TaxIDValue = &taxID.Type, &taxID.Value
-	}
-	return card
 }
 
 func cardView(card *models.Card) *Card {

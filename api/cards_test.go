@@ -133,6 +133,9 @@ func TestBadCards(t *testing.T) {
 		"zero byte in the address":  {with(good, object{"billing_address": with(address, object{"line1": "1\x00"})}), "invalid_text", ""},
 		"zero byte in the tax id":   {with(good, object{"tax_id": object{"type": "eu_vat", "value": "\x00"}}), "invalid_text", ""},
 		"tax id without its value":  {with(good, object{"tax_id": object{"type": "eu_vat"}}), "invalid_request", "value"},
+		"tax id of another form":    {with(good, object{"tax_id": object{"type": "eu_vat", "value": "DE12"}}), "invalid_tax_id", "ask support"},
+		"tax id of no known kind":   {with(good, object{"tax_id": object{"type": "xx_odd", "value": "1"}}), "invalid_tax_id", "ask support"},
+		"tax id without an address": {with(good, object{"billing_address": object{}, "tax_id": object{"type": "eu_vat", "value": taxID}}), "incomplete_address", "street"},
 		"unknown field":             {with(good, object{"number": "4242424242424242"}), "invalid_request", "number"},
 		"address that is no object": {with(good, object{"billing_address": street}), "invalid_request", "billing_address"},
 	} {
@@ -168,12 +171,20 @@ func TestF30SameCard(t *testing.T) {
 	})
 	var card api.Card
 	f.putCard(account, again).into(200, &card)
-	if card.TaxID == nil || card.TaxID.Value != taxID {
-		t.Errorf("the tax id is %+v", card.TaxID)
+	if card.TaxID == nil || card.TaxID.Value != taxID || card.BillingAddress.Line1 != street {
+		t.Errorf("the card is %+v", card)
 	}
-	// Another card may live elsewhere.
+	if n := f.made("POST", "/v1/setup_intents"); n != 1 {
+		t.Errorf("the same card was verified %d times", n)
+	}
+	// Another card may live elsewhere, and the first one is remembered all the same.
 	elsewhere["payment_method"] = "pm_card_mastercard"
 	f.putCard(account, elsewhere).into(200, &card)
+	before = f.snapshot()
+	elsewhere["payment_method"] = "pm_card_visa"
+	f.putCard(account, elsewhere).refused(409, "address_mismatch")
+	f.unchanged(before)
+	f.putCard(account, cardBody("pm_card_visa")).into(200, &card)
 }
 
 // F29: a purchase keeps the card that it was made with.
@@ -208,6 +219,7 @@ func TestCardIsNeverRemoved(t *testing.T) {
 func TestStripeIsDownWhileACardIsSaved(t *testing.T) {
 	for _, step := range []struct{ method, path string }{
 		{"GET", "/v1/payment_methods/*"}, {"POST", "/v1/customers"}, {"POST", "/v1/payment_methods/*/attach"},
+		{"POST", "/v1/payment_methods/*"}, {"POST", "/v1/setup_intents"},
 	} {
 		for _, fault := range []sim.FaultKind{sim.FaultRateLimit, sim.FaultCutBefore, sim.FaultCutAfter} {
 			t.Run(step.path+" "+string(fault), func(t *testing.T) {

@@ -119,7 +119,7 @@ func (f *front) serve() {
 	f.charger = &activities.Stripe{API: client, ReturnURL: "http://shop.example/return"}
 	f.server = api.New(ctx, api.Options{
 		Store: f.store, Temporal: f.temporal, Queues: workflows.DefaultQueues(),
-		Stripe:         client,
+		Stripe: client, ReturnURL: "http://shop.example/return",
 		WebhookSecrets: []string{webhookSecret, olderSecret}, Gateways: func() []string { return []string{gatewayA, gatewayB} },
 		MaxPurchaseCents: f.maxCents, Now: f.clock.now,
 		Log: slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -12,7 +12,7 @@ const returnPage = `<!doctype html>
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Back from your bank</title>
 <style>body{font:18px/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;color:#1a1a1a}</style></head>
 <body><main><h1>Back from your bank</h1>
-<p>Your bank has told us its answer. You can close this page and go back to where you bought your credits: the purchase shows there how it goes on.</p>
+<p>Your bank has told us its answer. You can close this page and go back to where you came from: your purchase or your card shows there how it goes on.</p>
 <p>Please don't pay again.</p></main></body>
 </html>
 `

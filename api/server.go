@@ -37,6 +37,8 @@ type Options struct {
 	Temporal temporal.Client
 	Queues   workflows.Queues
 	Stripe   *client.API
+	// ReturnURL is where a bank sends the customer who was asked about a card.
+	ReturnURL string
 	// WebhookSecrets verify Stripe's events; any of them does, for rotation (F48).
 	WebhookSecrets []string
 	// Gateways gives the base URLs of the gateways that must hold an entitlement.
@@ -51,6 +53,7 @@ type Options struct {
 type Server struct {
 	Options
 	payments *activities.Stripe
+	cards    *activities.CardVerifier
 	watch    *watch
 	prices   *prices
 	usage    *ledger.UsageWriter
@@ -66,6 +69,7 @@ func New(ctx context.Context, o Options) *Server {
 	s := &Server{
 		Options:  o,
 		payments: &activities.Stripe{API: o.Stripe},
+		cards:    &activities.CardVerifier{API: o.Stripe, Store: o.Store, ReturnURL: o.ReturnURL, Now: o.Now},
 		watch:    newWatch(ctx, o.Store, o.Log),
 		prices:   &prices{store: o.Store},
 		usage:    ledger.NewUsageWriter(o.Store, billing.TierRules(), o.Now),

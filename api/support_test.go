@@ -201,7 +201,7 @@ func TestTierSyncOfAnUnverifiedPayment(t *testing.T) {
 		"never charged": {"pm_card_visa", false, "absent"},
 		"declined":      {"pm_card_chargeCustomerFail", true, "declined"},
 		"processing":    {"pm_sim_processing", true, "processing"},
-		"asked":         {"pm_card_threeDSecure2Required", true, "requires_action"},
+		"asked":         {"pm_card_authenticationRequiredSetupForOffSession", true, "requires_action"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := open(t)

@@ -1,5 +1,7 @@
 package billing
 
+import "time"
+
 // MessageCardNotAccepted refuses a card by its kind, in the words of R39.
 const MessageCardNotAccepted = "We only accept credit or debit cards"
 
@@ -28,3 +30,31 @@ func acceptedBrand(brand string) bool {
 func acceptedFunding(funding string) bool {
 	return funding == "credit" || funding == "debit" || funding == "unknown"
 }
+
+// FailedCheck is the decline code that a card gets whose bank found the address or
+// the security code wrong, in Stripe's words of its checks; "" if it found neither
+// (R41). Banks that don't check, or not yet, say nothing about the customer.
+func FailedCheck(line1, postalCode, cvc string) string {
+	const fail = "fail"
+	switch fail {
+	case line1:
+		return "incorrect_address"
+	case postalCode:
+		return "incorrect_zip"
+	case cvc:
+		return "incorrect_cvc"
+	}
+	return ""
+}
+
+// CodeMandateInactive is the decline code, of our own, for a card whose bank did not
+// take the mandate that the law of its country asks for (R36, R39).
+const CodeMandateInactive = "mandate_inactive"
+
+// MandateCents is the most that one charge may be under a mandate without the
+// customer's approval, as far as we are concerned: the most for one purchase (R2).
+const MandateCents = DefaultMaxPurchaseCents
+
+// CardSetupWindow is how long a customer has to answer the bank that is to verify a
+// card (R40).
+const CardSetupWindow = 24 * time.Hour

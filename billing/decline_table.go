@@ -40,6 +40,7 @@ var declines = [...]declineRow{
 	{"incorrect_number", MessageWrongCVC, FixData, false},
 	{"incorrect_pin", MessageSecurityStep, Sparingly, false},
 	{"incorrect_zip", MessageAddress, FixData, false},
+	{"india_recurring_payment_mandate_canceled", MessageRecurringPayments, Never, false},
 	{"insufficient_funds", MessageInsufficientFunds, BackOff, false},
 	{"invalid_account", MessageNotActivated, Never, false},
 	{"invalid_amount", MessageSpendingLimit, Sparingly, false},
@@ -51,6 +52,7 @@ var declines = [...]declineRow{
 	{"issuer_not_available", MessageTryLater, BackOff, false},
 	{"live_mode_test_card", MessageUnsupportedCard, Never, false},
 	{"lost_card", MessageDeclined, Never, true},
+	{"mandate_inactive", MessageRecurringPayments, Never, false}, // our own, of a card set up with a mandate (R36)
 	{"merchant_blacklist", MessageDeclined, Never, true},
 	{"mobile_device_authentication_required", MessageSecurityStep, Authenticate, false},
 	{"new_account_information_available", MessageWrongCVC, FixData, false},
@@ -59,6 +61,7 @@ var declines = [...]declineRow{
 	{"offline_pin_required", MessageSecurityStep, Sparingly, false},
 	{"online_or_offline_pin_required", MessageSecurityStep, Sparingly, false},
 	{"payment_intent_authentication_failure", MessageSecurityStep, Authenticate, false},
+	{"payment_intent_mandate_invalid", MessageRecurringPayments, Never, false},
 	{"pickup_card", MessageDeclined, Never, true},
 	{"pin_try_exceeded", MessageFrozen, Never, false},
 	{"previously_declined_do_not_retry", MessageDeclined, Never, false},
@@ -74,6 +77,7 @@ var declines = [...]declineRow{
 	{"stop_payment_order", MessageRecurringPayments, Never, false},
 	{"testmode_decline", MessageUnsupportedCard, Never, false},
 	{"transaction_not_allowed", MessageRecurringPayments, Never, false},
+	{"transaction_not_approved", MessageSecurityStep, Authenticate, false},
 	{"try_again_later", MessageTryLater, BackOff, false},
 	{"unsupported_card", MessageUnsupportedCard, Never, false}, // our own, of CheckCard (R39)
 	{"withdrawal_count_limit_exceeded", MessageSpendingLimit, BackOff, false},

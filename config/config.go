@@ -107,6 +107,9 @@ type Serve struct {
 	WebhookSecrets []string `env:"STRIPE_WEBHOOK_SECRET,required,notEmpty"`
 	// Listen is host:port; that of URL if empty.
 	Listen string `env:"PAYSTAGE_LISTEN"`
+	// ReturnURL is where a bank sends the customer back to who was asked about a card;
+	// the front door's own page if empty.
+	ReturnURL string `env:"PAYSTAGE_RETURN_URL"`
 	// MaxPurchaseCents is the most for one purchase (R2).
 	MaxPurchaseCents int64 `env:"PAYSTAGE_MAX_PURCHASE_CENTS" envDefault:"1000000"`
 }
@@ -131,8 +134,12 @@ func LoadServe() (Serve, error) {
 	if address, err := url.Parse(c.URL); err == nil && c.Listen == "" {
 		c.Listen = address.Host
 	}
-	if err := together(err, commonErr, c.checkSecrets(), c.checkMaximum(), checkListen("PAYSTAGE_LISTEN", c.Listen)); err != nil {
+	if err := together(err, commonErr, c.checkSecrets(), c.checkMaximum(),
+		checkURL("PAYSTAGE_RETURN_URL", c.ReturnURL), checkListen("PAYSTAGE_LISTEN", c.Listen)); err != nil {
 		return Serve{}, err
+	}
+	if c.ReturnURL == "" {
+		c.ReturnURL = c.URL + "/return"
 	}
 	return c, nil
 }

@@ -68,7 +68,7 @@ func buyWithAuthentication(ctx context.Context, t *testing.T, c *client) purchas
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.putCard(ctx, opened.ID, "pm_card_authenticationRequired"); err != nil {
+	if err := c.putCard(ctx, opened.ID, "pm_card_authenticationRequiredSetupForOffSession"); err != nil {
 		t.Fatal(err)
 	}
 	bought, err := c.purchase(ctx, opened.ID, demoAmountCents)

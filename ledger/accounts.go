@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/paystage/paystage/models"
-	"gorm.io/gorm/clause"
 )
 
 // CreateAccount stores a new account.
@@ -25,20 +24,6 @@ func (l *Ledger) SetStripeCustomer(ctx context.Context, id, customer string) (st
 	return value[string](ctx, l, "set Stripe customer", `
 		update accounts set stripe_customer_id = coalesce(stripe_customer_id, $2) where id = $1
 		returning stripe_customer_id`, id, customer)
-}
-
-// Card reads the account's card; ErrNotFound when it has none.
-func (l *Ledger) Card(ctx context.Context, accountID string) (models.Card, error) {
-	var card models.Card
-	err := l.records.WithContext(ctx).Take(&card, "account_id = ?", accountID).Error
-	return card, wrap("read card", err)
-}
-
-// PutCard makes card the account's card, in the place of the one before (R40).
-func (l *Ledger) PutCard(ctx context.Context, card models.Card) error {
-	return wrap("put card", l.records.WithContext(ctx).
-		Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "account_id"}}, UpdateAll: true}).
-		Create(&card).Error)
 }
 
 // Balance reads what an account holds and owes.

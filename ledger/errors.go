@@ -36,6 +36,10 @@ var (
 	// ErrPaymentInFlight: a payment of the invoice has not ended, and what becomes of
 	// the invoice hangs on it.
 	ErrPaymentInFlight = errors.New("a payment is in flight")
+	// ErrAddressMismatch: the account had this card with another address (R41).
+	ErrAddressMismatch = errors.New("card is known with another address")
+	// ErrCardSetupEnded: the verification of the card is over.
+	ErrCardSetupEnded = errors.New("card setup has ended")
 	// ErrUnavailable: the database cannot be reached, or went away before its answer.
 	// What was asked for may have been done.
 	ErrUnavailable = errors.New("database unavailable")

@@ -6,8 +6,8 @@ import (
 )
 
 // MessageKind says what an outbox row asks for. Its subject is the id of a
-// purchase, of an account, of an authorization, of an invoice or of an event of
-// auto-recharge, as the kind's name says; that of a tier is an account and the version
+// purchase, of an account, of a card setup, of an authorization, of an invoice or of
+// an event of auto-recharge, as the kind's name says; that of a tier is an account and the version
 // that the gateways hold, "id/2".
 type MessageKind string
 
@@ -21,6 +21,7 @@ const (
 	MessageRecharge             MessageKind = "recharge"
 	MessageRechargeEnded        MessageKind = "recharge_ended"
 	MessageStartRecharge        MessageKind = "start_recharge"
+	MessageCardSetup            MessageKind = "card_setup"
 	MessageMailPurchaseApproved MessageKind = "mail_purchase_approved"
 	MessageMailPurchaseDeclined MessageKind = "mail_purchase_declined"
 	MessageMailPurchaseExpired  MessageKind = "mail_purchase_expired"

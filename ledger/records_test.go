@@ -70,7 +70,7 @@ func TestR40NewCardTakesThePlaceOfTheOld(t *testing.T) {
 	id := b.customer(t)
 	next := card(id, "pm_new")
 	kind, value := "us_ein", "12-3456789"
-	next.Brand, next.Address.City, next.TaxIDType, next.TaxIDValue, next.UpdatedAt = "amex", "Shelbyville", &kind, &value, noon.Add(time.Hour)
+	next.Fingerprint, next.Brand, next.Address.City, next.TaxIDType, next.TaxIDValue, next.UpdatedAt = "fp-2", "amex", "Shelbyville", &kind, &value, noon.Add(time.Hour)
 	done(t, b.PutCard(t.Context(), next))
 	held, err := b.Card(t.Context(), id)
 	done(t, err)

@@ -20,7 +20,10 @@ type Account struct {
 	// place of the one beside the card.
 	TaxIDType  *string
 	TaxIDValue *string
-	CreatedAt  time.Time
+	// RulesTerritory is the territory whose rules the account's charges follow, where
+	// support set one in place of those that it is in (R36).
+	RulesTerritory *string
+	CreatedAt      time.Time
 }
 
 // InvoicesTo is where the account's invoices, and mails about them, go.
@@ -56,24 +59,6 @@ type AccountDetails struct {
 	InvoiceEmail     *string
 	BusinessDetails  *string
 	TaxID            *TaxID
-}
-
-// Card is the one card of an account (R40). Stripe holds the number (R43).
-type Card struct {
-	AccountID       string `gorm:"primaryKey"`
-	PaymentMethodID string
-	// Brand and Funding are Stripe's words: visa, mastercard, amex; credit, debit.
-	Brand    string
-	Funding  string
-	Last4    string `gorm:"column:last4"`
-	ExpMonth int
-	ExpYear  int
-	// Fingerprint is the same for the same card number.
-	Fingerprint string
-	Address     Address `gorm:"embedded"`
-	TaxIDType   *string
-	TaxIDValue  *string
-	UpdatedAt   time.Time `gorm:"autoUpdateTime:false"`
 }
 
 // Balance is what an account holds and owes, in micro-dollars (R6).

@@ -181,6 +181,8 @@ func (r *Relay) deliver(ctx context.Context, m ledger.Message) error {
 		return workflows.Propagate(ctx, r.Temporal, r.Queues, m.Subject, workflows.PropagationRequest{})
 	case ledger.MessageForceSync:
 		return workflows.Propagate(ctx, r.Temporal, r.Queues, m.Subject, workflows.PropagationRequest{Force: true})
+	case ledger.MessageCardSetup:
+		return workflows.LookAtCardSetup(ctx, r.Temporal, r.Queues, m.Subject)
 	case ledger.MessageStartRecharge:
 		return workflows.StartRecharge(ctx, r.Temporal, r.Queues, m.Subject)
 	case ledger.MessageRecharge, ledger.MessageRechargeEnded:

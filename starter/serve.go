@@ -67,6 +67,7 @@ func serve(ctx context.Context, settings config.Serve, log *slog.Logger) error {
 		Temporal:         temporal,
 		Queues:           workflows.DefaultQueues(),
 		Stripe:           activities.NewStripeClient(settings.StripeAPIBase, settings.StripeSecretKey),
+		ReturnURL:        settings.ReturnURL,
 		WebhookSecrets:   settings.WebhookSecrets,
 		Gateways:         gateways.URLs,
 		MaxPurchaseCents: settings.MaxPurchaseCents,

@@ -93,6 +93,7 @@ func run(ctx context.Context, settings config.Worker, w wiring, log *slog.Logger
 		},
 		stripe:   &activities.Stripe{API: stripe, ReturnURL: settings.ReturnURL},
 		checkout: &activities.Checkout{API: stripe, Store: store, Now: w.now},
+		cards:    &activities.Cards{Verifier: &activities.CardVerifier{API: stripe, Store: store, ReturnURL: settings.ReturnURL, Now: w.now}},
 		gateways: &activities.Gateways{
 			Client: pushClient, Keys: keys, Store: store, All: gateways.URLs, Wake: outbox.Wake, Now: w.now,
 		},
@@ -154,6 +155,7 @@ type acts struct {
 	ledger   *activities.Ledger
 	stripe   *activities.Stripe
 	checkout *activities.Checkout
+	cards    *activities.Cards
 	gateways *activities.Gateways
 }
 
@@ -204,6 +206,8 @@ func newWorkers(p parts) []sdkworker.Worker {
 	purchases := sdkworker.New(temporal, w.queues.Purchases, options)
 	purchases.RegisterWorkflow(workflows.TierPropagation)
 	purchases.RegisterWorkflow(workflows.Authorization)
+	purchases.RegisterWorkflow(workflows.CardSetup)
+	purchases.RegisterActivity(a.cards)
 	pushes := options
 	pushes.DisableWorkflowWorker = true
 	gateways := sdkworker.New(temporal, w.queues.Gateways, pushes)

@@ -100,7 +100,7 @@ func (s *system) open(front *httptest.Server) {
 	require.NoError(s.t, err)
 	front.Config.Handler = api.New(ctx, api.Options{
 		Store: s.store, Temporal: s.temporal, Queues: s.queues,
-		Stripe:         activities.NewStripeClient(s.settings.StripeAPIBase, secretKey),
+		Stripe: activities.NewStripeClient(s.settings.StripeAPIBase, secretKey), ReturnURL: s.settings.ReturnURL,
 		WebhookSecrets: []string{webhookSecret}, Gateways: func() []string { return s.settings.GatewayURLs },
 		MaxPurchaseCents: billing.DefaultMaxPurchaseCents, Now: now, Log: quiet(),
 	})
@@ -172,8 +172,34 @@ func (s *system) account(paymentMethod string) string {
 		"payment_method":  paymentMethod,
 		"billing_address": models.Address{Line1: "1 Main St", City: "Springfield", State: "IL", PostalCode: "62701", Country: "US"},
 	}, &card)
+	if status == http.StatusAccepted {
+		s.approveCard(account.ID)
+		return account.ID
+	}
 	require.Equal(s.t, http.StatusOK, status, card)
 	return account.ID
+}
+
+// approveCard is the customer's approval of the card that the account put, and what
+// its workflow does then, whether a worker runs or not.
+func (s *system) approveCard(accountID string) {
+	s.t.Helper()
+	ctx := context.Background()
+	setup, err := s.store.NewestCardSetup(ctx, accountID)
+	require.NoError(s.t, err)
+	require.NoError(s.t, s.stripe.Approve(*setup.SetupIntentID))
+	require.NoError(s.t, s.stripe.Advance(time.Second), "a mandate is registered by then")
+	_, err = s.cards().AdvanceCardSetup(ctx, activities.CardSetupRef{SetupID: setup.ID})
+	require.NoError(s.t, err)
+	_, err = s.store.Card(ctx, accountID)
+	require.NoError(s.t, err)
+}
+
+// cards is what a worker would verify cards with.
+func (s *system) cards() *activities.Cards {
+	return &activities.Cards{Verifier: &activities.CardVerifier{
+		API: activities.NewStripeClient(s.settings.StripeAPIBase, secretKey), Store: s.store, ReturnURL: s.settings.ReturnURL, Now: now,
+	}}
 }
 
 // buy posts a purchase and answers it as the front door does after wait seconds.

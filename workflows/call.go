@@ -33,6 +33,7 @@ var (
 	stripe   *activities.Stripe
 	checkout *activities.Checkout
 	gateways *activities.Gateways
+	cards    *activities.Cards
 )
 
 // forever is the retry policy of steps that must happen: only an outage stands

@@ -18,19 +18,19 @@ var inHistories = []string{
 	"due_micros", "ended", "expired", "force", "gateway", "gateway_queue", "gateways", "idempotency_key", "invoice_id",
 	"invoices", "kind", "mandate", "next_page", "off_session", "order", "otherwise", "owing", "page", "pages", "payer",
 	"payment", "payment_intent_id", "payment_method", "period", "periods", "purchase_id", "purpose", "round", "seconds_left",
-	"state", "status", "steps", "subject_id", "wait_millis",
+	"setup_id", "state", "status", "steps", "subject_id", "wait_millis",
 }
 
 func TestI9HistoriesHoldNoSecretAndNoPersonalData(t *testing.T) {
 	carried := map[string]bool{}
 	for _, carrier := range []any{
 		workflows.PurchaseInput{}, workflows.PurchaseResult{}, workflows.PropagationInput{}, workflows.PropagationRequest{}, workflows.RechargeInput{},
-		workflows.InvoicePaymentInput{}, workflows.AuthorizationInput{},
+		workflows.InvoicePaymentInput{}, workflows.AuthorizationInput{}, workflows.CardSetupInput{},
 		workflows.MonthlyCloseInput{}, workflows.MonthlyProgress{},
 	} {
 		fieldsOf(t, reflect.TypeOf(carrier), carried)
 	}
-	for _, acts := range []any{books, stripe, checkout, gateways} {
+	for _, acts := range []any{books, stripe, checkout, gateways, cards} {
 		for method := range reflect.TypeOf(acts).Methods() {
 			fieldsOf(t, method.Type.In(2), carried) // receiver, context, input
 			fieldsOf(t, method.Type.Out(0), carried)

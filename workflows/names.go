@@ -50,6 +50,8 @@ const (
 	SignalCollect = "collect"
 	// SignalAuthorizationChanged: see how the authorization and its payment stand.
 	SignalAuthorizationChanged = "authorization-changed"
+	// SignalCardSetup: ask Stripe again how the verification of the card stands.
+	SignalCardSetup = "card-setup-changed"
 )
 
 // PurchaseWorkflowID is the id of a purchase's workflow.
@@ -80,6 +82,9 @@ func MonthlyCloseWorkflowID(period string) string { return "monthly-close/" + pe
 
 // MonthlyDueWorkflowID is the id of the one look for months that are to be closed.
 func MonthlyDueWorkflowID(q Queues) string { return "monthly-due/" + q.Months }
+
+// CardSetupWorkflowID is the id of the verification of a card that waits.
+func CardSetupWorkflowID(setupID string) string { return "card-setup/" + setupID }
 
 // chargeKey is the idempotency key of an attempt to charge. It is made from the
 // workflow's id and not its run's: a reset or a second start sends the same key.
@@ -200,6 +205,18 @@ func Authorize(ctx context.Context, c client.Client, q Queues, authorizationID s
 		Authorization, AuthorizationInput{AuthorizationID: authorizationID})
 	if err != nil {
 		return fmt.Errorf("start authorization: %w", err)
+	}
+	return nil
+}
+
+// LookAtCardSetup has the verification of a card looked at by the one workflow that
+// does it, starting it if it doesn't run.
+func LookAtCardSetup(ctx context.Context, c client.Client, q Queues, setupID string) error {
+	_, err := c.SignalWithStartWorkflow(ctx, CardSetupWorkflowID(setupID), SignalCardSetup, nil,
+		client.StartWorkflowOptions{TaskQueue: q.Purchases, WorkflowTaskTimeout: workflowTaskTimeout},
+		CardSetup, CardSetupInput{SetupID: setupID})
+	if err != nil {
+		return fmt.Errorf("start card setup: %w", err)
 	}
 	return nil
 }

@@ -26,6 +26,8 @@ func TestIDsNeverChange(t *testing.T) {
 		workflows.PropagationWorkflowID("a1"):    "tier-propagation/a1",
 		workflows.RechargeWorkflowID("a1"):       "auto-recharge/a1",
 		workflows.SignalRecharge:                 "recharge",
+		workflows.CardSetupWorkflowID("s1"):      "card-setup/s1",
+		workflows.SignalCardSetup:                "card-setup-changed",
 		workflows.InvoicePaymentWorkflowID("i1"): "invoice-payment/i1",
 		workflows.SignalCollect:                  "collect",
 		workflows.DefaultQueues().Invoices:       "invoices",

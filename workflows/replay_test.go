@@ -34,6 +34,7 @@ func TestF23RecordedHistoriesReplay(t *testing.T) {
 			replayer.RegisterWorkflow(workflows.Authorization)
 			replayer.RegisterWorkflow(workflows.MonthlyClose)
 			replayer.RegisterWorkflow(workflows.MonthlyDue)
+			replayer.RegisterWorkflow(workflows.CardSetup)
 			if err := replayer.ReplayWorkflowHistoryFromJSONFile(silent, file); err != nil {
 				t.Error(err)
 			}

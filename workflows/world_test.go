@@ -41,6 +41,7 @@ var (
 	stripe   *activities.Stripe
 	checkout *activities.Checkout
 	gateways *activities.Gateways
+	cards    *activities.Cards
 )
 
 // endOfPatience is longer than any workflow here may take. An activity that a test
@@ -85,7 +86,8 @@ func newWorld(t *testing.T) *world {
 	w.RegisterWorkflow(workflows.InvoicePayment)
 	w.RegisterWorkflow(workflows.Authorization)
 	w.RegisterWorkflow(workflows.MonthlyClose)
-	for _, acts := range []any{&activities.Ledger{}, &activities.Stripe{}, &activities.Checkout{}, &activities.Gateways{}} {
+	w.RegisterWorkflow(workflows.CardSetup)
+	for _, acts := range []any{&activities.Ledger{}, &activities.Stripe{}, &activities.Checkout{}, &activities.Gateways{}, &activities.Cards{}} {
 		w.RegisterActivity(acts)
 	}
 	w.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&patience{}}})

@@ -32,6 +32,7 @@ type card struct {
 	asks       authentication
 	decline    string // decline code of each charge; empty approves
 	attaches   bool   // a declining card that can be attached all the same
+	refuses    string // decline code of saving it by a SetupIntent; empty approves
 	processing bool   // the bank answers later
 	line1Check string // result of the address checks; empty is pass
 	zipCheck   string
@@ -134,10 +135,11 @@ var cardsOfCountries = map[string]string{
 
 // The double's own ids; Stripe does not know them.
 const (
-	simDeclinePrefix   = "pm_sim_decline_"
-	simProcessing      = "pm_sim_processing"
-	simProcessingFails = "pm_sim_processing_fails"
-	simNoCVCCheck      = "pm_sim_cvc_unavailable"
+	simDeclinePrefix      = "pm_sim_decline_"
+	simSetupDeclinePrefix = "pm_sim_setup_decline_"
+	simProcessing         = "pm_sim_processing"
+	simProcessingFails    = "pm_sim_processing_fails"
+	simNoCVCCheck         = "pm_sim_cvc_unavailable"
 )
 
 var declineCodeForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
@@ -164,6 +166,7 @@ func cardByName(name string) (card, bool) {
 		return c, true
 	}
 	own := card{key: name, last4: "0341", attaches: true}
+	refusal, refuses := strings.CutPrefix(name, simSetupDeclinePrefix)
 	switch code, declines := strings.CutPrefix(name, simDeclinePrefix); {
 	case name == simProcessing:
 		own.processing = true
@@ -171,6 +174,8 @@ func cardByName(name string) (card, bool) {
 		own.processing, own.decline = true, "generic_decline"
 	case name == simNoCVCCheck:
 		own.cvcCheck = "unavailable"
+	case refuses && declineCodeForm.MatchString(refusal):
+		own.refuses = refusal
 	case declines && declineCodeForm.MatchString(code):
 		own.decline = code
 	default:
@@ -270,6 +275,8 @@ func (c card) judgeSetup(authenticated, challenge bool) (verdict, string) {
 		return askCustomer, ""
 	case c.refusesAttachment():
 		return decline, c.decline
+	case c.refuses != "":
+		return decline, c.refuses
 	default:
 		return approve, ""
 	}

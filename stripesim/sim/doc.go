@@ -65,6 +65,7 @@
 // these the double has ids of its own, which Stripe does not know:
 //
 //	pm_sim_decline_<decline_code>  attaches; each charge declines with that code, a made-up one included
+//	pm_sim_setup_decline_<code>    attaches; saving it by a SetupIntent declines with that code
 //	pm_sim_processing              attaches; a confirm gives processing, which ends in succeeded
 //	pm_sim_processing_fails        attaches; a confirm gives processing, which ends in a decline
 //	pm_sim_cvc_unavailable         attaches; its bank does not check the security code
