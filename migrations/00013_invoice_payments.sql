@@ -157,7 +157,7 @@ begin
 end
 $$;
 -- +goose StatementEnd
-create trigger cards_wake_invoices after insert or update on cards
+create trigger cards_wake_invoices after insert or update of payment_method_id on cards
     for each row execute function cards_wake_invoices();
 
 -- How often a card was declined after that time, whoever asked, and the first time of
