@@ -92,6 +92,30 @@ func (s *Server) invoice(ctx context.Context, id string) (models.Invoice, error)
 	return invoice, named("The invoice", err)
 }
 
+// seeInvoice is an invoice with the tries to have it paid.
+func (s *Server) seeInvoice(ctx context.Context, id string) (Invoice, error) {
+	invoice, err := s.invoice(ctx, id)
+	if err != nil {
+		return Invoice{}, err
+	}
+	view := invoiceView(invoice)
+	collection, err := s.Store.Collection(ctx, invoice.ID, s.Now())
+	if errors.Is(err, ledger.ErrNotFound) { // nothing was ever due
+		return view, nil
+	}
+	if err != nil {
+		return Invoice{}, err
+	}
+	payments, err := s.Store.InvoicePayments(ctx, invoice.ID)
+	for _, p := range payments {
+		view.Payments = append(view.Payments, invoicePaymentView(p))
+	}
+	if collection.InFlight == 0 && !collection.InReview {
+		view.NextTryAt = collection.DueAt
+	}
+	return view, err
+}
+
 // payInvoice has an invoice paid now, and waits a while for the bank. Whatever credits
 // the account holds, the card pays (R34).
 func (s *Server) payInvoice(ctx context.Context, in *payInvoiceInput) (*invoicePaidOutput, error) {
@@ -103,10 +127,11 @@ func (s *Server) payInvoice(ctx context.Context, in *payInvoiceInput) (*invoiceP
 	if err != nil {
 		return nil, err
 	}
-	if invoice, err = s.invoice(ctx, in.ID); err != nil {
+	seen, err := s.seeInvoice(ctx, in.ID)
+	if err != nil {
 		return nil, err
 	}
-	out := &invoicePaidOutput{Status: http.StatusOK, Body: InvoicePaid{Invoice: invoiceView(invoice)}}
+	out := &invoicePaidOutput{Status: http.StatusOK, Body: InvoicePaid{Invoice: seen}}
 	if payment != nil {
 		view := invoicePaymentView(*payment)
 		out.Body.Payment, out.Body.AuthorizationURL = &view, payment.AuthorizationURL
@@ -232,8 +257,9 @@ func (s *Server) writeOff(ctx context.Context, id, action, reason string, w ledg
 	case err != nil:
 		return nil, err
 	}
-	if invoice, err = s.invoice(ctx, id); err != nil {
+	seen, err := s.seeInvoice(ctx, id)
+	if err != nil {
 		return nil, err
 	}
-	return &invoiceOutput{Body: invoiceView(invoice)}, nil
+	return &invoiceOutput{Body: seen}, nil
 }

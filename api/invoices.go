@@ -22,6 +22,9 @@ type Invoice struct {
 	PaidAt      *time.Time    `json:"paid_at,omitempty"`
 	Reason      string        `json:"reason,omitempty" doc:"Why it is void or uncollectible."`
 	Month       *InvoiceMonth `json:"month,omitempty" doc:"What a monthly invoice is made of."`
+	// The answers about one invoice alone hold these.
+	Payments  []InvoicePayment `json:"payments,omitempty" doc:"The tries to have it paid by card, in their order."`
+	NextTryAt *time.Time       `json:"next_try_at,omitempty" doc:"When the card is charged next, if nobody pays before."`
 }
 
 // InvoiceMonth is what was used in a month, what was owed from before, and what paid:
@@ -79,12 +82,9 @@ func (s *Server) listInvoices(ctx context.Context, in *accountInput) (*invoicesO
 }
 
 func (s *Server) getInvoice(ctx context.Context, in *accountInput) (*invoiceOutput, error) {
-	if err := pathID("The invoice", in.ID); err != nil {
+	view, err := s.seeInvoice(ctx, in.ID)
+	if err != nil {
 		return nil, err
 	}
-	invoice, err := s.Store.Invoice(ctx, in.ID)
-	if err != nil {
-		return nil, named("The invoice", err)
-	}
-	return &invoiceOutput{Body: invoiceView(invoice)}, nil
+	return &invoiceOutput{Body: view}, nil
 }

@@ -129,6 +129,7 @@ func measure(ctx context.Context, env stack.Env) ([]result, error) {
 		{"10,000 accounts that change at once", billingRun},
 		{"a thousand accounts that recharge at once", rechargeWave},
 		{"looking for accounts to recharge among a million", rechargeSweep},
+		{"invoices charged while customers buy", invoiceRun},
 	} {
 		if !chosen(b.name, os.Args[1:]) {
 			continue
