@@ -37,6 +37,8 @@ type InvoiceOrder struct {
 	OffSession      bool      `json:"off_session"`
 	PaymentIntentID string    `json:"payment_intent_id,omitempty"`
 	BankStartedAt   time.Time `json:"bank_started_at"`
+	// Asked: the bank wants the customer, and the authorization was opened.
+	Asked bool `json:"asked,omitempty"`
 }
 
 // AdvanceInvoice takes the next step of an invoice's collection: a try to charge, a
@@ -64,6 +66,7 @@ func (l *Ledger) AdvanceInvoice(ctx context.Context, in InvoiceRef) (InvoiceStep
 		}
 		if p.PaymentIntentID != nil {
 			step.Order.PaymentIntentID = *p.PaymentIntentID
+			step.Order.Asked = p.Bank == models.BankRequiresAction
 		}
 	}
 	return step, nil

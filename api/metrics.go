@@ -30,12 +30,15 @@ var gauges = []struct {
 	{gauge("outbox_messages", "Messages that wait in the outbox."), func(v ledger.Vitals) int64 { return v.OutboxMessages }},
 	{gauge("outbox_oldest_seconds", "Age of the oldest message in the outbox."), func(v ledger.Vitals) int64 { return v.OldestMessageSecs }},
 	{gauge("alerts_open", "Open alerts."), func(v ledger.Vitals) int64 { return v.OpenAlerts }},
-	{gauge("declines_unknown_code", "Purchases declined with a code that the decline table lacks."), func(v ledger.Vitals) int64 { return v.UnknownDeclines }},
+	{gauge("declines_unknown_code", "Payments declined with a code that the decline table lacks."), func(v ledger.Vitals) int64 { return v.UnknownDeclines }},
 	{gauge("recharges_last_minute", "Automatic charges of the last minute."), func(v ledger.Vitals) int64 { return v.RechargesLastMinute }},
 	{gauge("recharges_last_hour", "Automatic charges of the last hour."), func(v ledger.Vitals) int64 { return v.RechargesLastHour }},
 	{gauge("recharges_last_hour_account_max", "Automatic charges of the last hour of the account with the most."), func(v ledger.Vitals) int64 { return v.RechargesOfOneAccount }},
 	{gauge("recharges_due", "Accounts whose auto-recharge is to look now."), func(v ledger.Vitals) int64 { return v.RechargesDue }},
 	{gauge("recharges_held", "1 while all automatic charges are held."), func(v ledger.Vitals) int64 { return v.RechargesHeld }},
+	{gauge("invoices_due", "Unpaid invoices whose time to be charged has come."), func(v ledger.Vitals) int64 { return v.InvoicesDue }},
+	{gauge("invoice_payments_in_flight", "Charges of invoices that have not ended."), func(v ledger.Vitals) int64 { return v.InvoicePayments }},
+	{gauge("invoices_past_due", "Invoices past due; their accounts are suspended."), func(v ledger.Vitals) int64 { return v.InvoicesPastDue }},
 }
 
 func gauge(name, help string) *prometheus.Desc {

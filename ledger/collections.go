@@ -219,7 +219,7 @@ func failCollection(ctx context.Context, tx pgx.Tx, c models.Collection, f failu
 	if next == nil {
 		_, err = tx.Exec(ctx, `select invoice_past_due($1, $2, $3, $4, $5, $6, $7)`,
 			c.InvoiceID, c.AccountID, attempt, orNull(f.decline), d.Tiers.Thresholds, d.Tiers.Limits, at)
-	} else if !f.byHand {
+	} else if !f.byHand && !(f.decline == "" && c.CardChanged) { // given up for another card, which is tried now
 		_, err = tx.Exec(ctx, `select invoice_tell($1, $2, 'payment_failed', $3, $4, $5, $6)`,
 			c.InvoiceID, c.AccountID, attempt, orNull(f.decline), next, at)
 	}

@@ -153,6 +153,11 @@ begin
     loop
         perform outbox_put('invoice_payment_now', invoice::text);
     end loop;
+    -- A payment with the card before that waits for its customer is given up, unless
+    -- the bank approved a moment ago (F29).
+    perform authorization_close(a.id, 'replaced')
+       from authorizations a join invoice_payments p on p.invoice_id = a.subject_id and p.attempt = a.attempt
+      where a.account_id = new.account_id and a.purpose = 'invoice' and a.ended_at is null and p.card_fingerprint <> new.fingerprint;
     return null;
 end
 $$;
@@ -410,6 +415,57 @@ begin
 end
 $$;
 
+-- +goose StatementEnd
+
+-- Puts money before a person that Stripe reports for an invoice and that no try got
+-- (I3), once for each payment, and has nothing charged until that is settled. While a
+-- try is in flight it may be its own: the end of that looks again. Whoever calls this
+-- holds the collection, so of an event and an end that come together one waits for the
+-- other, and sees it.
+-- +goose StatementBegin
+create function invoice_review_captures(p_invoice uuid, p_at timestamptz) returns void language plpgsql as $$
+begin
+    insert into alerts (kind, subject, account_id, detail, raised_at)
+    select 'capture_in_review', 'invoice/' || i.id, i.account_id,
+           format('Stripe reports %s as paid, but no payment of the invoice, which is %s, was approved by it. Refund it, and resolve this alert to have an unpaid invoice charged again.',
+                  e.object_id, i.status), p_at
+      from stripe_events e join invoices i on i.id = e.invoice_id
+     where e.invoice_id = p_invoice and e.type = 'payment_intent.succeeded'
+       and not exists (select from invoice_payments p where p.invoice_id = p_invoice
+                          and (p.bank not in ('approved', 'declined', 'canceled', 'expired') or p.bank = 'approved' and p.payment_intent_id = e.object_id))
+       and not exists (select from alerts a where a.kind = 'capture_in_review' and a.subject = 'invoice/' || i.id and position(e.object_id in a.detail) > 0)
+     order by e.received_at, e.id
+     limit 1
+    on conflict (kind, subject) where resolved_at is null do nothing;
+    if found then
+        update invoice_collections c set in_review = true, revision = c.revision + 1
+          from invoices i where c.invoice_id = p_invoice and i.id = p_invoice and i.status in ('open', 'past_due');
+    end if;
+end
+$$;
+
+create function invoice_payments_review_captures() returns trigger language plpgsql as $$
+begin
+    perform invoice_review_captures(new.invoice_id, new.bank_ended_at);
+    return null;
+end
+$$;
+
+create function stripe_events_review_invoice() returns trigger language plpgsql as $$
+begin
+    perform from invoice_collections where invoice_id = new.invoice_id for update;
+    perform invoice_review_captures(new.invoice_id, new.received_at);
+    return null;
+end
+$$;
+-- +goose StatementEnd
+create index stripe_events_invoice_succeeded on stripe_events (invoice_id) where type = 'payment_intent.succeeded' and invoice_id is not null;
+create trigger invoice_payments_review_captures after update of bank on invoice_payments
+    for each row when (new.bank <> old.bank and new.bank_ended_at is not null) execute function invoice_payments_review_captures();
+create trigger stripe_events_review_invoice after insert on stripe_events
+    for each row when (new.type = 'payment_intent.succeeded' and new.invoice_id is not null) execute function stripe_events_review_invoice();
+
+-- +goose StatementBegin
 -- Money for an invoice goes with the try that captured it, and the other way round:
 -- whoever posts, and whoever records an approval (I2, I3).
 create function invoice_payment_is_captured() returns trigger language plpgsql as $$
@@ -443,7 +499,8 @@ create constraint trigger invoice_capture_is_posted after insert or update on in
     for each row when (new.bank = 'approved') execute function invoice_capture_is_posted();
 
 -- +goose Down
-drop trigger if exists stripe_events_review_invoice on stripe_events;
+drop trigger stripe_events_review_invoice on stripe_events;
+drop index stripe_events_invoice_succeeded;
 drop trigger cards_wake_invoices on cards;
 drop trigger invoices_collect on invoices;
 drop trigger money_of_invoice_is_captured on ledger_transactions;
@@ -524,7 +581,8 @@ $$;
 -- +goose StatementEnd
 drop index invoices_suspending;
 drop table invoice_events, invoice_payment_keys, invoice_payments, invoice_collections, charge_turns;
-drop function invoices_collect(), cards_wake_invoices(), card_declines(text, timestamptz, integer), charge_turn(text, timestamptz, interval),
+drop function invoices_collect(), cards_wake_invoices(), stripe_events_review_invoice(), invoice_payments_review_captures(),
+    invoice_review_captures(uuid, timestamptz), card_declines(text, timestamptz, integer), charge_turn(text, timestamptz, interval),
     invoice_payments_only_move_on(), invoice_payment_is_captured(), invoice_capture_is_posted(),
     invoice_payment_record_bank(uuid, integer, text, text, bigint, text, boolean, text, timestamptz),
     invoice_tell(uuid, uuid, text, integer, text, timestamptz, timestamptz),

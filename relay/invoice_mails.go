@@ -3,8 +3,10 @@ package relay
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/paystage/paystage/letters"
+	"github.com/paystage/paystage/links"
 	"github.com/paystage/paystage/models"
 	"github.com/paystage/paystage/money"
 )
@@ -19,15 +21,42 @@ func (r *Relay) mailInvoiceEvent(ctx context.Context, eventID string) error {
 	if err != nil {
 		return err
 	}
+	if asksForMoney(event) && models.InvoiceStatus(invoice.Status) != models.InvoiceOpen && models.InvoiceStatus(invoice.Status) != models.InvoicePastDue {
+		return nil // it was settled while the mail waited
+	}
 	account, err := r.Store.Account(ctx, event.AccountID)
 	if err != nil {
 		return err
 	}
-	letter, told := invoiceLetter(r.reader(account), event, letters.Owed{Number: invoice.Number, Due: money.USD(invoice.TotalMicros)})
+	owed := letters.Owed{Number: invoice.Number, Due: money.USD(invoice.TotalMicros)}
+	if owed.Link, err = r.payLink(event); err != nil {
+		return err
+	}
+	letter, told := invoiceLetter(r.reader(account), event, owed)
 	if !told {
 		return nil
 	}
-	return r.Mail.Send(ctx, "invoice-"+strconv.FormatInt(event.ID, 10)+"-"+string(event.Kind), account.Email, letter)
+	return r.Mail.Send(ctx, "invoice-"+strconv.FormatInt(event.ID, 10)+"-"+string(event.Kind), account.InvoicesTo(), letter)
+}
+
+// payLinkLasts is how long the link of a mail leads to the page that pays. Each mail has
+// a fresh one.
+const payLinkLasts = 30 * 24 * time.Hour
+
+func asksForMoney(event models.InvoiceEvent) bool {
+	return event.Kind == models.InvoiceEventFailed || event.Kind == models.InvoiceEventPastDue
+}
+
+// payLink leads to the page that pays the invoice of an event, for one that is owed.
+func (r *Relay) payLink(event models.InvoiceEvent) (string, error) {
+	if !asksForMoney(event) {
+		return "", nil
+	}
+	token, err := r.Links.Sign(links.Token{Purpose: links.PayInvoice, ID: event.InvoiceID, Expires: event.At.Add(payLinkLasts)})
+	if err != nil {
+		return "", err
+	}
+	return r.URL + "/pay/" + token, nil
 }
 
 // invoiceLetter is the letter for an event, if it is told by one.

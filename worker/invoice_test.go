@@ -164,7 +164,7 @@ func (s *system) lastDayComes(invoice string) {
 func TestInvoiceOutcomes(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, testenv.Database(t))
-	s.work()
+	stop := s.work()
 	t.Run("R32PaidAtOnce", func(t *testing.T) {
 		account, invoice := s.owing("pm_card_visa", 9_500)
 		s.requireInvoicePaid(account, invoice)
@@ -214,16 +214,40 @@ func TestInvoiceOutcomes(t *testing.T) {
 		account, invoice := s.owing("pm_sim_decline_insufficient_funds", 1_500)
 		s.collect()
 		s.awaitTry(invoice, 1, models.BankDeclined)
+		stop()
 		s.put(account, "pm_card_authenticationRequired")
-		// The card alone triggers a try without its customer; this is with them.
-		s.awaitTry(invoice, 2, models.BankDeclined)
+		tab := make(chan struct{})
+		go func() {
+			defer close(tab)
+			s.pay(invoice, "k1", 60)
+		}()
+		s.eventually(func() bool { return len(s.tries(invoice)) == 2 })
+		s.work()
+		<-tab
 		paid, status := s.pay(invoice, "k1", 30)
 		require.Equal(t, http.StatusAccepted, status)
 		require.NotNil(t, paid.AuthorizationURL)
 		joined, _ := s.pay(invoice, "k2", 5)
 		require.Equal(t, paid.AuthorizationURL, joined.AuthorizationURL, "another tab goes on with the same payment")
-		require.NoError(t, s.stripe.Approve(*s.awaitTry(invoice, 3, models.BankRequiresAction).PaymentIntentID))
+		require.NoError(t, s.stripe.Approve(*s.awaitTry(invoice, 2, models.BankRequiresAction).PaymentIntentID))
 		s.requireInvoicePaid(account, invoice)
+	})
+	t.Run("R36WithoutTheCustomerAnAuthorizationIsOpened", func(t *testing.T) {
+		account, invoice := s.owing("pm_card_authenticationRequired", 1_500)
+		s.collect()
+		s.awaitTry(invoice, 1, models.BankRequiresAction)
+		var open models.Authorization
+		s.eventually(func() bool {
+			var err error
+			open, err = s.store.AuthorizationOf(context.Background(), models.AuthorizeInvoice, invoice, 1)
+			return err == nil
+		})
+		require.False(t, open.OnSession)
+		// F29: another card ends it, and is charged under a key of its own.
+		s.put(account, "pm_card_mastercard")
+		s.requireInvoicePaid(account, invoice)
+		s.awaitTry(invoice, 1, models.BankCanceled)
+		require.Equal(t, models.PaidByNewCard, s.awaitTry(invoice, 2, models.BankApproved).Origin)
 	})
 	t.Run("F5TimeoutAfterSuccess", func(t *testing.T) {
 		account, invoice := s.owing("pm_card_visa", 1_500)

@@ -13,7 +13,7 @@ import (
 // inHistories is every field that travels through a history, by its JSON name. Who
 // adds one answers for it: histories hold no secret and no personal data (I9, R43).
 var inHistories = []string{
-	"account_id", "accounts", "accounts_done", "accounts_per_second", "all", "amount_cents", "attempt", "authorization_id",
+	"account_id", "accounts", "accounts_done", "accounts_per_second", "all", "amount_cents", "asked", "attempt", "authorization_id",
 	"bank", "bank_started_at", "captured_cents", "charged_after", "close", "closed", "code", "complete", "customer", "detail",
 	"due_micros", "ended", "expired", "force", "gateway", "gateway_queue", "gateways", "idempotency_key", "invoice_id",
 	"invoices", "kind", "mandate", "next_page", "off_session", "order", "otherwise", "owing", "page", "pages", "payer",

@@ -79,11 +79,13 @@ func newInvoicePayable(ctx workflow.Context, ref activities.InvoiceRef, order ac
 		},
 		begunAt:    order.BankStartedAt,
 		intent:     order.PaymentIntentID,
+		payer:      activities.PayerRef{Purpose: models.AuthorizeInvoice, SubjectID: ref.InvoiceID, Attempt: order.Attempt},
+		asked:      order.Asked,
 		localFirst: true,
 		changed:    workflow.GetSignalChannel(ctx, SignalPaymentChanged),
 
 		note: func(ctx workflow.Context, payment activities.Payment) (bool, error) {
-			return noteInvoice(ctx, ref, order.Attempt, payment)
+			return noteInvoice(ctx, ref, order, payment)
 		},
 		alert: func(ctx workflow.Context, code string) error {
 			_, err := record(ctx, books.RaiseAlert, activities.AlertInput{
@@ -120,15 +122,15 @@ func closeInvoiceTry(ctx workflow.Context, try activities.InvoiceTry) error {
 	return err
 }
 
-// noteInvoice shows what the try waits for. If the link to the bank can't be had now,
-// the next look tries again.
-func noteInvoice(ctx workflow.Context, ref activities.InvoiceRef, attempt int, payment activities.Payment) (bool, error) {
-	if payment.State != activities.PaymentRequiresAction {
-		_, err := record(ctx, books.RecordInvoiceAnswer, activities.InvoiceAnswerInput{InvoiceID: ref.InvoiceID, Attempt: attempt, Payment: payment})
+// noteInvoice shows what the try waits for. A customer who is there is shown the bank's
+// own page; if that can't be had now, the next look tries again.
+func noteInvoice(ctx workflow.Context, ref activities.InvoiceRef, order activities.InvoiceOrder, payment activities.Payment) (bool, error) {
+	if payment.State != activities.PaymentRequiresAction || order.OffSession {
+		_, err := record(ctx, books.RecordInvoiceAnswer, activities.InvoiceAnswerInput{InvoiceID: ref.InvoiceID, Attempt: order.Attempt, Payment: payment})
 		return err == nil, err
 	}
 	_, err := callOut(ctx, time.Minute, checkout.NoteAuthorization, activities.AuthorizationInput{
-		InvoiceID: ref.InvoiceID, Attempt: attempt, PaymentIntentID: payment.PaymentIntentID,
+		InvoiceID: ref.InvoiceID, Attempt: order.Attempt, PaymentIntentID: payment.PaymentIntentID,
 	})
 	if err != nil {
 		workflow.GetLogger(ctx).Error("no authorization link yet", "error", err)
