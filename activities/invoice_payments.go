@@ -34,6 +34,7 @@ type InvoiceOrder struct {
 	AmountCents     int64     `json:"amount_cents"`
 	Customer        string    `json:"customer"`
 	PaymentMethod   string    `json:"payment_method"`
+	Mandate         string    `json:"mandate,omitempty"`
 	OffSession      bool      `json:"off_session"`
 	PaymentIntentID string    `json:"payment_intent_id,omitempty"`
 	BankStartedAt   time.Time `json:"bank_started_at"`
@@ -63,6 +64,9 @@ func (l *Ledger) AdvanceInvoice(ctx context.Context, in InvoiceRef) (InvoiceStep
 			PaymentMethod: p.PaymentMethodID,
 			OffSession:    p.Origin != models.PaidByHand,
 			BankStartedAt: *p.BankStartedAt,
+		}
+		if step.Order.OffSession && p.MandateID != nil {
+			step.Order.Mandate = *p.MandateID
 		}
 		if p.PaymentIntentID != nil {
 			step.Order.PaymentIntentID = *p.PaymentIntentID

@@ -112,9 +112,9 @@ func refuseCard(c models.Collection) *Refusal {
 // AfterFailure says how the schedule goes on when a try has failed at that time: when
 // the next one is, nil when there is none and the invoice is past due, and from when
 // the days count. A day that went by meanwhile, in an outage say, is not made up for.
-// notice is how long before a charge its customer has to be told where they live
-// (R36): a try is sent that much ahead of its day.
-func AfterFailure(c models.Collection, days []int, notice time.Duration, at time.Time) (from time.Time, next *time.Time) {
+// Where the law has a customer told ahead of a charge (R36) a try is sent that much
+// ahead of its day: Stripe tells them, and the money moves on the day.
+func AfterFailure(c models.Collection, days []int, at time.Time) (from time.Time, next *time.Time) {
 	from = at
 	if c.ChasedFrom != nil {
 		from = *c.ChasedFrom
@@ -122,6 +122,7 @@ func AfterFailure(c models.Collection, days []int, notice time.Duration, at time
 	if c.Status == models.InvoicePastDue {
 		return from, nil
 	}
+	notice := time.Duration(ChargeRule(c.RulesTerritory, c.Territory, c.IssuedIn).NoticeHours) * time.Hour
 	for _, day := range days {
 		if try := from.Add(time.Duration(day)*24*time.Hour - notice); try.After(at) {
 			return from, &try

@@ -78,27 +78,27 @@ func TestR33NextDunning(t *testing.T) {
 func TestR33Schedule(t *testing.T) {
 	const day = 24 * time.Hour
 	for name, c := range map[string]struct {
-		days   []int
-		notice time.Duration
-		failed []time.Duration
-		want   []time.Duration
+		days      []int
+		territory string
+		failed    []time.Duration
+		want      []time.Duration
 	}{
 		"on time":         {failed: []time.Duration{0, day, 3 * day, 5 * day, 7 * day}, want: []time.Duration{day, 3 * day, 5 * day, 7 * day, -1}},
 		"late":            {failed: []time.Duration{0, 4*day + time.Hour, 8 * day}, want: []time.Duration{day, 5 * day, -1}},
 		"by hand between": {failed: []time.Duration{0, 2 * day, 2*day + 1}, want: []time.Duration{day, 3 * day, 3 * day}},
 		"other days":      {days: []int{2, 10}, failed: []time.Duration{0, 2 * day, 10 * day}, want: []time.Duration{2 * day, 10 * day, -1}},
 		// The notice of a day is planned ahead, so that the money moves on the day.
-		"with notice": {notice: day, failed: []time.Duration{0, 2*day + 26*time.Hour}, want: []time.Duration{2 * day, 4 * day}},
+		"with notice": {territory: "IN", failed: []time.Duration{0, 2*day + 26*time.Hour}, want: []time.Duration{2 * day, 4 * day}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			days := c.days
 			if days == nil {
 				days = billing.DefaultDunningDays()
 			}
-			collection := models.Collection{Status: models.InvoiceOpen}
+			collection := models.Collection{Status: models.InvoiceOpen, Territory: c.territory}
 			var got []time.Duration
 			for _, failed := range c.failed {
-				from, next := billing.AfterFailure(collection, days, c.notice, third.Add(failed))
+				from, next := billing.AfterFailure(collection, days, third.Add(failed))
 				if !from.Equal(third) {
 					t.Fatalf("counted from %s", from)
 				}
@@ -116,7 +116,7 @@ func TestR33Schedule(t *testing.T) {
 	}
 	c := chased("lost_card")
 	c.Status = models.InvoicePastDue
-	if _, next := billing.AfterFailure(c, billing.DefaultDunningDays(), 0, third.Add(time.Hour)); next != nil {
+	if _, next := billing.AfterFailure(c, billing.DefaultDunningDays(), third.Add(time.Hour)); next != nil {
 		t.Error("a past due invoice is charged by itself")
 	}
 }

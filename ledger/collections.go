@@ -13,7 +13,7 @@ import (
 
 // selectCollection reads all that decides about the collection of an invoice at $2.
 const selectCollection = `
-	select c.invoice_id::text, c.account_id::text, i.number, c.amount_cents, i.status, a.territory,
+	select c.invoice_id::text, c.account_id::text, i.number, c.amount_cents, i.status, a.rules_territory, a.territory, coalesce(k.issued_in, '') as issued_in,
 	       c.attempts, c.chased_from, c.due_at, c.card_changed, c.in_review, c.revision,
 	       coalesce(f.attempt, 0) as in_flight, coalesce(f.bank, '') as in_flight_bank,
 	       k.account_id is not null as has_card, coalesce(k.fingerprint, '') as fingerprint,
@@ -163,8 +163,8 @@ func makePayment(ctx context.Context, tx pgx.Tx, c models.Collection, origin mod
 			   set attempts = attempts + 1, card_changed = false, slot_at = null, wake_at = null, revision = revision + 1
 			 where invoice_id = $1
 			returning *)
-		insert into invoice_payments (invoice_id, attempt, account_id, origin, amount_cents, stripe_customer_id, payment_method_id, card_fingerprint, created_at)
-		select n.invoice_id, n.attempts, n.account_id, $2, n.amount_cents, a.stripe_customer_id, k.payment_method_id, k.fingerprint, $3
+		insert into invoice_payments (invoice_id, attempt, account_id, origin, amount_cents, stripe_customer_id, payment_method_id, card_fingerprint, mandate_id, created_at)
+		select n.invoice_id, n.attempts, n.account_id, $2, n.amount_cents, a.stripe_customer_id, k.payment_method_id, k.fingerprint, k.mandate_id, $3
 		  from numbered n join accounts a on a.id = n.account_id join cards k on k.account_id = n.account_id
 		returning attempt`, c.InvoiceID, origin, at)
 }
@@ -199,7 +199,7 @@ type failure struct {
 // failCollection draws the conclusion from a try that ended without money: when the
 // next one is, told by mail each time, or that the invoice is past due (R33).
 func failCollection(ctx context.Context, tx pgx.Tx, c models.Collection, f failure, d Dunning, at time.Time) error {
-	from, next := billing.AfterFailure(c, d.Days, 0, at)
+	from, next := billing.AfterFailure(c, d.Days, at)
 	if f.unanswered {
 		next = nil
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 const invoicePaymentColumns = `invoice_id::text, attempt, account_id::text, origin, amount_cents, stripe_customer_id, payment_method_id,
-	card_fingerprint, bank, payment_intent_id, captured_cents, decline_code, decline_known, authorization_url,
+	card_fingerprint, mandate_id, bank, payment_intent_id, captured_cents, decline_code, decline_known, authorization_url,
 	created_at, bank_started_at, bank_ended_at`
 
 // InvoicePayments lists the tries to have an invoice paid, in their order.

@@ -27,6 +27,8 @@ type InvoicePayment struct {
 	StripeCustomerID string
 	PaymentMethodID  string
 	CardFingerprint  string
+	// MandateID is what the customer agreed to, where the law wants that (R36).
+	MandateID *string
 
 	Bank            BankState
 	PaymentIntentID *string
@@ -82,8 +84,11 @@ type Collection struct {
 	AmountCents int64
 	// Status is the invoice's.
 	Status InvoiceStatus
-	// Territory is the account's.
-	Territory string
+	// RulesTerritory is set by support, Territory is the account's, and IssuedIn the
+	// country of its card's bank: by these it is what the law asks of a charge (R36).
+	RulesTerritory *string
+	Territory      string
+	IssuedIn       string
 
 	// Attempts is how many tries were made, the one in flight included.
 	Attempts int

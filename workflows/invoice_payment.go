@@ -76,6 +76,7 @@ func newInvoicePayable(ctx workflow.Context, ref activities.InvoiceRef, order ac
 			AmountCents:    order.AmountCents,
 			IdempotencyKey: chargeKey(workflow.GetInfo(ctx).WorkflowExecution.ID, order.Attempt),
 			OffSession:     order.OffSession,
+			Mandate:        order.Mandate,
 		},
 		begunAt:    order.BankStartedAt,
 		intent:     order.PaymentIntentID,
