@@ -60,14 +60,6 @@ func (s *Server) accountRoutes(api huma.API) {
 		OperationID: "delete-card", Method: http.MethodDelete, Path: "/v1/accounts/{id}/card", Tags: tags,
 		Summary: "Always refused: a card is replaced, never removed", Errors: []int{http.StatusConflict},
 	}, checkout, s.refuseNoCard)
-	route(s, api, huma.Operation{
-		OperationID: "list-invoices", Method: http.MethodGet, Path: "/v1/accounts/{id}/invoices", Tags: tags,
-		Summary: "List the newest invoices", Errors: []int{http.StatusNotFound},
-	}, []models.Role{models.RoleCheckout, models.RoleFinance}, s.listInvoices)
-	route(s, api, huma.Operation{
-		OperationID: "get-invoice", Method: http.MethodGet, Path: "/v1/invoices/{id}", Tags: tags,
-		Summary: "See an invoice", Errors: []int{http.StatusNotFound},
-	}, []models.Role{models.RoleCheckout, models.RoleFinance}, s.getInvoice)
 }
 
 func (s *Server) createAccount(ctx context.Context, in *createAccountInput) (*accountOutput, error) {

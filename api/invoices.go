@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"time"
 
 	"github.com/paystage/paystage/billing"
@@ -42,12 +41,6 @@ type InvoiceMonth struct {
 
 type invoiceOutput struct{ Body Invoice }
 
-type invoicesOutput struct {
-	Body struct {
-		Invoices []Invoice `json:"invoices" doc:"Newest first, at most 200."`
-	}
-}
-
 func invoiceView(i models.Invoice) Invoice {
 	view := Invoice{
 		ID: i.ID, Number: i.Number, AccountID: i.AccountID, Kind: i.Kind, PurchaseID: i.PurchaseID,
@@ -63,28 +56,4 @@ func invoiceView(i models.Invoice) Invoice {
 		}
 	}
 	return view
-}
-
-func (s *Server) listInvoices(ctx context.Context, in *accountInput) (*invoicesOutput, error) {
-	if _, err := s.account(ctx, in.ID); err != nil {
-		return nil, err
-	}
-	invoices, err := s.Store.Invoices(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	out := &invoicesOutput{}
-	out.Body.Invoices = make([]Invoice, len(invoices))
-	for i, invoice := range invoices {
-		out.Body.Invoices[i] = invoiceView(invoice)
-	}
-	return out, nil
-}
-
-func (s *Server) getInvoice(ctx context.Context, in *accountInput) (*invoiceOutput, error) {
-	view, err := s.seeInvoice(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	return &invoiceOutput{Body: view}, nil
 }

@@ -45,8 +45,10 @@ type Options struct {
 	Gateways func() []string
 	// MaxPurchaseCents is the most for one purchase (R2).
 	MaxPurchaseCents int64
-	Now              func() time.Time
-	Log              *slog.Logger
+	// Seller is who sells, as documents name it.
+	Seller models.Seller
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // Server is the front door.
@@ -95,6 +97,7 @@ func New(ctx context.Context, o Options) *Server {
 	s.asOfRoutes(routes)
 	s.rechargeRoutes(routes)
 	s.supportRoutes(routes)
+	s.invoiceRoutes(routes)
 	s.invoicePaymentRoutes(routes)
 	s.monthRoutes(routes)
 	s.detailRoutes(routes)
@@ -106,6 +109,7 @@ func New(ctx context.Context, o Options) *Server {
 	s.plainRoutes(mux)
 	s.handler = s.logged(mux)
 	go s.watch.run(ctx)
+	go s.noteSeller(ctx)
 	return s
 }
 

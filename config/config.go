@@ -110,6 +110,9 @@ type Serve struct {
 	// ReturnURL is where a bank sends the customer back to who was asked about a card;
 	// the front door's own page if empty.
 	ReturnURL string `env:"PAYSTAGE_RETURN_URL"`
+	// CompanyDetails are the lines below the company's name on documents: address, tax
+	// number, how to get in touch.
+	CompanyDetails []string `env:"PAYSTAGE_COMPANY_DETAILS" envSeparator:";"`
 	// MaxPurchaseCents is the most for one purchase (R2).
 	MaxPurchaseCents int64 `env:"PAYSTAGE_MAX_PURCHASE_CENTS" envDefault:"1000000"`
 }

@@ -22,7 +22,7 @@ var variables = []string{
 	"MAIL_DIR", "SMTP_URL", "MAIL_FROM", "PAYSTAGE_RETURN_URL", "WORKER_LISTEN", "STRIPE_WEBHOOK_SECRET", "PAYSTAGE_LISTEN",
 	"PAYSTAGE_MAX_PURCHASE_CENTS", "PAYSTAGE_GATEWAYS_FILE", "PAYSTAGE_RECHARGES_PER_SECOND", "PAYSTAGE_RECHARGES_ALERT_PER_HOUR",
 	"PAYSTAGE_INVOICE_CHARGES_PER_SECOND", "PAYSTAGE_DUNNING_DAYS",
-	"PAYSTAGE_COMPANY", "PAYSTAGE_LINK_KEYS", "PAYSTAGE_AUTHORIZATION_DAYS",
+	"PAYSTAGE_COMPANY", "PAYSTAGE_COMPANY_DETAILS", "PAYSTAGE_LINK_KEYS", "PAYSTAGE_AUTHORIZATION_DAYS",
 }
 
 // needed are those without a default, for both programs.
@@ -94,7 +94,7 @@ func TestWhatIsSetIsTaken(t *testing.T) {
 	environment(t, map[string]string{
 		"MAIL_DIR": unset, "SMTP_URL": "smtp://mail", "MAIL_FROM": "a@b.example", "PAYSTAGE_RETURN_URL": "https://shop.example/back?from=bank#top",
 		"WORKER_LISTEN": ":9090", "PAYSTAGE_RECHARGES_PER_SECOND": "50", "PAYSTAGE_INVOICE_CHARGES_PER_SECOND": "30", "PAYSTAGE_DUNNING_DAYS": "2,4", "PAYSTAGE_RECHARGES_ALERT_PER_HOUR": "100", "PAYSTAGE_LISTEN": "127.0.0.1:8080", "PAYSTAGE_MAX_PURCHASE_CENTS": "500", "STRIPE_API_BASE": "http://sim",
-		"STRIPE_WEBHOOK_SECRET": "whsec_1, whsec_2", "PAYSTAGE_COMPANY": "Acme",
+		"STRIPE_WEBHOOK_SECRET": "whsec_1, whsec_2", "PAYSTAGE_COMPANY": "Acme", "PAYSTAGE_COMPANY_DETAILS": "1 Main Street;EIN 12-3456789",
 		"PAYSTAGE_LINK_KEYS": "k1:0123456789abcdef", "PAYSTAGE_AUTHORIZATION_DAYS": "3",
 	})
 	w, err := config.LoadWorker()
@@ -111,7 +111,7 @@ func TestWhatIsSetIsTaken(t *testing.T) {
 	}
 	s, err := config.LoadServe()
 	done(t, err)
-	if s.Listen != "127.0.0.1:8080" || s.Company != "Acme" || s.MaxPurchaseCents != 500 || !slices.Equal(s.WebhookSecrets, []string{"whsec_1", "whsec_2"}) {
+	if s.Listen != "127.0.0.1:8080" || s.Company != "Acme" || !slices.Equal(s.CompanyDetails, []string{"1 Main Street", "EIN 12-3456789"}) || s.MaxPurchaseCents != 500 || !slices.Equal(s.WebhookSecrets, []string{"whsec_1", "whsec_2"}) {
 		t.Errorf("got %+v", s)
 	}
 }

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// maxInvoices bounds a list of invoices.
-	maxInvoices = 200
+	// MaxInvoices bounds a page of invoices.
+	MaxInvoices = 200
 	// MaxInvoiceLines bounds a page of an invoice's lines.
 	MaxInvoiceLines = 1000
 )
@@ -29,7 +29,7 @@ func (l *Ledger) Invoice(ctx context.Context, id string) (models.Invoice, error)
 // Invoices lists an account's newest invoices, newest first.
 func (l *Ledger) Invoices(ctx context.Context, accountID string) ([]models.Invoice, error) {
 	return many[models.Invoice](ctx, l, "list invoices",
-		`select `+invoiceColumns+` from invoices where account_id = $1 order by issued_at desc, id limit $2`, accountID, maxInvoices)
+		`select `+invoiceColumns+` from invoices where account_id = $1 order by issued_at desc, id limit $2`, accountID, MaxInvoices)
 }
 
 // InvoiceLines lists the lines of an invoice in their order, up to most of them, from

@@ -40,7 +40,26 @@ create trigger entitlements_waited before update on entitlements
     for each row when (old.waiting_since is not null and new.waiting_since is null and new.tier <> old.tier_told)
     execute function entitlements_tell_tier();
 
+-- Who sells, as documents name it, since when. A document takes the one of when it was
+-- issued, so that a company that moves changes no invoice (R45). The first holds for all
+-- that came before it.
+create table sellers (
+    id      bigint generated always as identity primary key,
+    name    text        not null,
+    details text[]      not null,
+    from_at timestamptz not null
+);
+create trigger sellers_append_only before update or delete on sellers
+    for each row execute function refuse_change();
+create trigger sellers_never_emptied before truncate on sellers
+    for each statement execute function refuse_change();
+
+-- The purchases of a month, for finance.
+create index invoices_of_purchases on invoices (issued_at, id) where kind = 'purchase';
+
 -- +goose Down
+drop index invoices_of_purchases;
+drop table sellers;
 drop trigger entitlements_waited on entitlements;
 drop function entitlements_tell_tier();
 alter table entitlements drop column tier_told;

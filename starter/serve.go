@@ -15,6 +15,7 @@ import (
 	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/config"
 	"github.com/paystage/paystage/ledger"
+	"github.com/paystage/paystage/models"
 	"github.com/paystage/paystage/migrations"
 	"github.com/paystage/paystage/workflows"
 	"github.com/spf13/cobra"
@@ -71,6 +72,7 @@ func serve(ctx context.Context, settings config.Serve, log *slog.Logger) error {
 		WebhookSecrets:   settings.WebhookSecrets,
 		Gateways:         gateways.URLs,
 		MaxPurchaseCents: settings.MaxPurchaseCents,
+		Seller:           models.Seller{Name: settings.Company, Details: settings.CompanyDetails},
 		Now:              func() time.Time { return time.Now().UTC() },
 		Log:              log,
 	})

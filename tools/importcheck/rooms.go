@@ -30,11 +30,13 @@ var house = map[string]room{
 	"web": {standardOnly: true, may: rooms("money models billing")},
 	// What customers are told by email: text, and no way to send it.
 	"letters": {standardOnly: true, may: rooms("money models billing")},
+	// What customers download, drawn from what is frozen.
+	"documents": {may: rooms("money models billing")},
 	// The activities sign their requests the way gateways verify them.
 	"activities": {may: rooms("money models billing migrations ledger gateway letters")},
 	"workflows":  {may: rooms("money models billing migrations ledger gateway letters activities")},
 	"relay":      {may: rooms("money models billing migrations ledger gateway letters activities workflows links")},
-	"api":        {may: rooms("money models billing migrations ledger gateway letters activities workflows relay links web")},
+	"api":        {may: rooms("money models billing migrations ledger gateway letters activities workflows relay links web documents")},
 	// What the programs are told by their environment; the rooms are told by them.
 	"config":  {may: rooms("money models billing gateway links")},
 	"worker":  {may: append(production(), "config")},
@@ -50,7 +52,7 @@ func rooms(names string) []string { return strings.Fields(names) }
 
 // production is every room of business that is linked into worker or starter.
 func production() []string {
-	return rooms("money models billing migrations ledger gateway letters activities workflows relay api links web")
+	return rooms("money models billing migrations ledger gateway letters activities workflows relay api links web documents")
 }
 
 // testsMay are the rooms that a _test.go file of any room may import besides what
