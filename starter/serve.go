@@ -15,8 +15,8 @@ import (
 	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/config"
 	"github.com/paystage/paystage/ledger"
-	"github.com/paystage/paystage/models"
 	"github.com/paystage/paystage/migrations"
+	"github.com/paystage/paystage/models"
 	"github.com/paystage/paystage/workflows"
 	"github.com/spf13/cobra"
 )
