@@ -62,7 +62,7 @@ type ClosedPage struct {
 	DueMicros int64 `json:"due_micros"`
 }
 
-// CloseMonthPage closes a page, once, and has those paid that owe (R30, R35).
+// CloseMonthPage closes a page, once (R30, R35).
 func (l *Ledger) CloseMonthPage(ctx context.Context, in PageRef) (ClosedPage, error) {
 	defer heartbeat(ctx)()
 	period, ok := billing.ParsePeriod(in.Period)
@@ -72,9 +72,6 @@ func (l *Ledger) CloseMonthPage(ctx context.Context, in PageRef) (ClosedPage, er
 	p, err := l.Store.CloseMonthlyPage(ctx, period, in.Round, in.Page, billing.LeastChargeCents, billing.TierRules(), l.Now())
 	if err != nil {
 		return ClosedPage{}, err
-	}
-	if p.Invoices > 0 {
-		l.Wake()
 	}
 	return ClosedPage{Accounts: p.Accounts, Invoices: p.Invoices, Owing: p.Owing, DueMicros: p.DueMicros}, nil
 }

@@ -39,6 +39,10 @@ var gauges = []struct {
 	{gauge("invoices_due", "Unpaid invoices whose time to be charged has come."), func(v ledger.Vitals) int64 { return v.InvoicesDue }},
 	{gauge("invoice_payments_in_flight", "Charges of invoices that have not ended."), func(v ledger.Vitals) int64 { return v.InvoicePayments }},
 	{gauge("invoices_past_due", "Invoices past due; their accounts are suspended."), func(v ledger.Vitals) int64 { return v.InvoicesPastDue }},
+	{gauge("months_closing", "Months that are being closed."), func(v ledger.Vitals) int64 { return v.MonthsClosing }},
+	{gauge("months_accounts", "Accounts that the closings under way go over."), func(v ledger.Vitals) int64 { return v.MonthAccounts }},
+	{gauge("months_accounts_done", "Accounts of the closings under way that are done."), func(v ledger.Vitals) int64 { return v.MonthAccountsDone }},
+	{gauge("months_held", "1 while no month is closed by itself."), func(v ledger.Vitals) int64 { return v.MonthsHeld }},
 }
 
 func gauge(name, help string) *prometheus.Desc {

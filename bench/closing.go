@@ -20,7 +20,7 @@ const (
 	// A month of closingLines lines an account, of so many accounts; the larger number
 	// is what a run of the benchmark can bear, not what the closing can.
 	closingAccounts = 10_000
-	closingMany     = 20_000
+	closingMany     = 100_000
 	closingLines    = 20
 	closingRounds   = 3
 	// minClosed is how many accounts a second are closed at least.

@@ -127,6 +127,7 @@ func measure(ctx context.Context, env stack.Env) ([]result, error) {
 		{"a change at both gateways", propagation},
 		{"a million accounts for a new gateway", fullSync},
 		{"10,000 accounts that change at once", billingRun},
+		{"closing a month", closing},
 		{"a thousand accounts that recharge at once", rechargeWave},
 		{"looking for accounts to recharge among a million", rechargeSweep},
 		{"invoices charged while customers buy", invoiceRun},

@@ -68,3 +68,16 @@ func (l *Ledger) SettleInvoice(ctx context.Context, id string, status models.Inv
 	}
 	return moved, nil
 }
+
+// TellOfInvoices has customers told by mail of invoices that nobody told them of yet:
+// so many that at most that many are in the outbox. It says how many.
+func (l *Ledger) TellOfInvoices(ctx context.Context, most int) (int64, error) {
+	return l.exec(ctx, "tell of new invoices", `
+		with due as (
+			select invoice_id from invoices_to_mail order by invoice_id
+			 limit greatest(0, $1 - (select count(*) from outbox where kind = $2)) for update skip locked),
+		taken as (
+			delete from invoices_to_mail t using due where t.invoice_id = due.invoice_id returning t.invoice_id)
+		insert into outbox (kind, subject, due_at) select $2, invoice_id::text, clock_timestamp() from taken
+		on conflict (kind, subject) do nothing`, most, MessageMailInvoice)
+}

@@ -25,6 +25,12 @@ type Vitals struct {
 	InvoicesDue     int64
 	InvoicePayments int64
 	InvoicesPastDue int64
+	// MonthsClosing are closings under way, with the accounts that they go over and those
+	// that are done; MonthsHeld is 1 while none begins by itself.
+	MonthsClosing     int64
+	MonthAccounts     int64
+	MonthAccountsDone int64
+	MonthsHeld        int64
 }
 
 // Vitals reads them in one query, each by an index on the few rows that matter.
@@ -44,7 +50,12 @@ func (l *Ledger) Vitals(ctx context.Context) (Vitals, error) {
 		       (select held::integer::bigint from recharge_control) as recharges_held,
 		       (select count(*) from invoice_collections where wake_at <= now()) as invoices_due,
 		       (select count(*) from invoice_payments where bank in ('waiting', 'charging', 'processing', 'requires_action', 'unknown')) as invoice_payments,
-		       (select count(*) from invoices where status = 'past_due') as invoices_past_due
+		       (select count(*) from invoices where status = 'past_due') as invoices_past_due,
+		       (select count(*) from monthly_closes where closed_at is null) as months_closing,
+		       (select coalesce(sum(accounts), 0)::bigint from monthly_closes where closed_at is null) as month_accounts,
+		       (select coalesce(sum(p.accounts), 0)::bigint from monthly_closes c join monthly_close_pages p on (p.period, p.round) = (c.period, c.round)
+		         where c.closed_at is null) as month_accounts_done,
+		       (select held::integer::bigint from monthly_control) as months_held
 		  from (select sum(last_minute)::bigint as last_minute, sum(last_hour)::bigint as last_hour, max(last_hour) as of_one
 		          from (select count(*) filter (where created_at > now() - interval '1 minute') as last_minute, count(*) as last_hour
 		                  from purchases where origin = 'auto_recharge' and created_at > now() - interval '1 hour' group by account_id) a) r`)

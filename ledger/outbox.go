@@ -31,13 +31,14 @@ const (
 
 // The kinds of outbox rows about invoices: to collect one in its turn, or at once
 // because a customer waits; to go on with a try; to look at its payment again; to tell
-// what became of it.
+// what became of it; to tell that it was issued.
 const (
 	MessageInvoicePayment        MessageKind = "invoice_payment"
 	MessageInvoicePaymentNow     MessageKind = "invoice_payment_now"
 	MessageStartInvoicePayment   MessageKind = "start_invoice_payment"
 	MessageInvoicePaymentChanged MessageKind = "invoice_payment_changed"
 	MessageMailInvoiceEvent      MessageKind = "mail_invoice_event"
+	MessageMailInvoice           MessageKind = "mail_invoice"
 )
 
 // The kinds of outbox rows about authorizations: to look after one, to mail its link,

@@ -712,6 +712,12 @@ end
 $$;
 -- +goose StatementEnd
 
+-- Invoices that nobody was told of yet. A closing issues more at once than the outbox
+-- is for, so they are brought there a few at a time.
+create table invoices_to_mail (
+    invoice_id uuid primary key
+);
+
 -- What monthly_invoice works out for one account.
 create type monthly_bill as (
     account_id uuid, invoice_id uuid, usage_micros bigint, remainder_picos integer, carried_in_micros bigint,
@@ -820,6 +826,8 @@ begin
           from posted p join unnest(v_bills) b on b.account_id = p.account_id
          cross join lateral (values (1, 'accrued', b.due_cents * 10000), (2, 'invoiced', b.due_cents * -10000)) as e (line, book, amount);
     end if;
+
+    insert into invoices_to_mail (invoice_id) select b.invoice_id from unnest(v_bills) b;
 
     -- The numbers last: whoever else issues an invoice waits for them from here to
     -- the commit.
@@ -998,6 +1006,7 @@ drop index accounts_created;
 drop table monthly_control, monthly_close_pages, monthly_closes;
 drop function monthly_invoice(date, uuid[], bigint, bigint[], bigint[], timestamptz);
 drop type monthly_bill;
+drop table invoices_to_mail;
 drop function invoice_settle(uuid, text, text, bigint[], bigint[], timestamptz);
 -- +goose StatementBegin
 create or replace function purchase_issue_invoice(p_purchase uuid, p_invoice uuid, p_at timestamptz) returns uuid language plpgsql as $$

@@ -11,6 +11,23 @@ import (
 	"github.com/paystage/paystage/money"
 )
 
+// mailInvoice tells of a new invoice (R31, R32).
+func (r *Relay) mailInvoice(ctx context.Context, invoiceID string) error {
+	i, err := r.Store.Invoice(ctx, invoiceID)
+	if err != nil {
+		return err
+	}
+	account, err := r.Store.Account(ctx, i.AccountID)
+	if err != nil {
+		return err
+	}
+	letter := letters.InvoiceIssued(r.reader(account), letters.Invoice{
+		Number: i.Number, Period: *i.Period, Used: money.USD(i.UsageMicros), Credits: money.USD(i.FreeMicros + i.PurchasedMicros),
+		Due: money.USD(i.TotalMicros), CarriedIn: money.USD(i.CarriedInMicros), CarriedOut: money.USD(i.CarriedOutMicros),
+	})
+	return r.Mail.Send(ctx, "invoice-"+i.ID, account.InvoicesTo(), letter)
+}
+
 // mailInvoiceEvent tells what became of an invoice on the way to its money (R33).
 func (r *Relay) mailInvoiceEvent(ctx context.Context, eventID string) error {
 	event, err := r.Store.InvoiceEvent(ctx, eventID)

@@ -234,3 +234,45 @@ func TestMailServerDownForAnHourLosesNone(t *testing.T) {
 		t.Errorf("lost: %v", want)
 	}
 }
+
+// R31: an invoice is told of once, when its turn has come.
+func TestR31InvoicesAreMailed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p, err := w.Purchase(t.Context(), w.purchase(t, "ada@example.com"))
+	done(t, err)
+	rules, month := billing.TierRules(), time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+	for _, step := range []struct {
+		sql  string
+		args []any
+	}{
+		{`update accounts set invoice_email = 'books@example.com' where id = $1`, []any{p.AccountID}},
+		{`insert into usage_totals (account_id, invoice_period, period, price_id, resource, events, quantity, picos) values ($1, $2, $2, 1, '', 1, 1, 2503000000000)`,
+			[]any{p.AccountID, month}},
+		{`select usage_charge('usage', 'test', array[$1::uuid], array[2503000000000], $2, $3, $4)`, []any{p.AccountID, rules.Thresholds, rules.Limits, noon}},
+	} {
+		_, err := w.db.Exec(t.Context(), step.sql, step.args...)
+		done(t, err)
+	}
+	_, err = w.CloseAccountMonth(t.Context(), p.AccountID, month, billing.LeastChargeCents, rules, noon)
+	done(t, err)
+	invoices, err := w.Invoices(t.Context(), p.AccountID)
+	done(t, err)
+	_, err = w.db.Exec(t.Context(), `delete from outbox`)
+	done(t, err)
+	r := w.relay(t)
+	for _, most := range []int{0, 1, 1} { // no room; room; none left
+		told, err := w.Ledger.TellOfInvoices(t.Context(), most)
+		done(t, err)
+		if want := int64(len(w.left(t))); told > want {
+			t.Errorf("told of %d", told)
+		}
+	}
+	w.run(t, r)
+	eventually(t, "mails", func() []string { return w.left(t) }, none)
+	w.says(t, "invoice-"+invoices[0].ID+".eml", "To: <books@example.com>", "Your invoice for October 2026: $2.50 due", invoices[0].Number)
+	r.TellOfInvoices(t.Context(), noon)
+	if left := w.left(t); len(left) != 0 {
+		t.Errorf("told again: %v", left)
+	}
+}

@@ -195,6 +195,8 @@ func (r *Relay) deliver(ctx context.Context, m ledger.Message) error {
 		return workflows.TellInvoicePayment(ctx, r.Temporal, m.Subject, workflows.SignalPaymentChanged)
 	case ledger.MessageMailInvoiceEvent:
 		return r.mailInvoiceEvent(ctx, m.Subject)
+	case ledger.MessageMailInvoice:
+		return r.mailInvoice(ctx, m.Subject)
 	case ledger.MessageAuthorizationChanged:
 		return workflows.Authorize(ctx, r.Temporal, r.Queues, m.Subject)
 	case ledger.MessageMailAuthorization:

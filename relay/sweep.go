@@ -47,6 +47,11 @@ const (
 	monthsEvery = time.Minute
 	monthsAfter = 5 * time.Minute
 	monthsLate  = 6 * time.Hour
+	// invoiceMailsEvery is how often new invoices are told of, and invoiceMails how many
+	// of them may be in the outbox at once: a closing's must not stand before the mail
+	// that somebody waits for.
+	invoiceMailsEvery = 5 * time.Second
+	invoiceMails      = 500
 	// rulesEvery is how often a worker says by which rules it pushes, and rulesQuiet how
 	// long those of another release must have said nothing before entitlements follow
 	// this one's, rulesPage at a time: their accounts' balances are held meanwhile.
@@ -89,6 +94,7 @@ func (r *Relay) Sweep(ctx context.Context, now func() time.Time) {
 		{accrueEvery, r.accrueDeployments},
 		{partitionsEvery, r.MakePartitions},
 		{monthsEvery, r.CloseMonths},
+		{invoiceMailsEvery, r.TellOfInvoices},
 		{rulesEvery, r.FollowRules},
 	} {
 		duties.Go(func() {
@@ -105,6 +111,13 @@ func (r *Relay) Sweep(ctx context.Context, now func() time.Time) {
 		})
 	}
 	duties.Wait()
+}
+
+// TellOfInvoices has the mails sent that tell of new invoices, a few at a time.
+func (r *Relay) TellOfInvoices(ctx context.Context, _ time.Time) {
+	if _, err := r.Store.TellOfInvoices(ctx, invoiceMails); err != nil {
+		r.Log.Error("new invoices not told of", "error", err)
+	}
 }
 
 // CloseMonths has the months closed that the schedule should have, and has not: it was

@@ -45,7 +45,7 @@ func starter(args ...string) (code int, stdout, message string) {
 const anAccount = "01a20000-0000-7000-8000-000000000001"
 
 func TestExitCodesOfWrongUsage(t *testing.T) {
-	for _, v := range []string{"DATABASE_URL", "PAYSTAGE_URL", "PAYSTAGE_CHECKOUT_KEY", "PAYSTAGE_SUPPORT_KEY"} {
+	for _, v := range []string{"DATABASE_URL", "PAYSTAGE_URL", "PAYSTAGE_CHECKOUT_KEY", "PAYSTAGE_SUPPORT_KEY", "TEMPORAL_ADDRESS"} {
 		t.Setenv(v, "")
 	}
 	tests := map[string]struct {
@@ -87,6 +87,16 @@ func TestExitCodesOfWrongUsage(t *testing.T) {
 		"NoSuchRole":       {[]string{"keys", "create", "--role", "bogus", "--name", "Ada"}, 2, "the roles are checkout, usage, gateway, support, finance, admin"},
 		"KeyOfNobody":      {[]string{"keys", "create", "--role", "admin", "--name", ""}, 2, "1 to 200"},
 		"RevokeNoID":       {[]string{"keys", "revoke", "ada"}, 2, "not a key's id"},
+		"NoMonthlyCommand": {[]string{"monthly"}, 2, "name a command"},
+		"MonthNoReason":    {[]string{"monthly", "run"}, 2, "reason"},
+		"MonthNoMonth":     {[]string{"monthly", "run", "--period", "2026-13", "--reason", "r"}, 2, "a month, such as"},
+		"BackfillWhat":     {[]string{"monthly", "backfill", "--reason", "r"}, 2, "period"},
+		"MonthOfNobody":    {[]string{"monthly", "run", "--account", "ada", "--reason", "r"}, 2, "not an id"},
+		"ShowNoMonth":      {[]string{"monthly", "show", "october"}, 2, "a month, such as"},
+		"ReportOfNothing":  {[]string{"monthly", "report"}, 2, "arg"},
+		"NoScheduleVerb":   {[]string{"schedule"}, 2, "name a command"},
+		"PauseNoReason":    {[]string{"schedule", "pause"}, 2, "reason"},
+		"ScheduleNowhere":  {[]string{"schedule", "show"}, 1, "TEMPORAL_ADDRESS is not set"},
 		"RevokeTwo":        {[]string{"keys", "revoke", "0123456789abcdef", "0123456789abcdee"}, 2, "arg"},
 		"NoSuchKeys":       {[]string{"keys", "make"}, 2, "unknown command"},
 		"PriceNoNumber":    {[]string{"prices", "add", "--sku", "x", "--unit", "token", "--from", "2026-12-01T00:00:00Z", "--micros-per-unit", "a lot"}, 2, "decimal number"},
@@ -275,4 +285,59 @@ func TestPrices(t *testing.T) {
 	prices, err := store.Prices(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, int64(2_500_000), prices[len(prices)-1].PicosPerUnit)
+}
+
+// Months are run, shown and reported as the front door knows them, and the wait for a
+// closing ends with it.
+func TestMonths(t *testing.T) {
+	store, _ := openShop(t)
+	useKey(t, "finance", "PAYSTAGE_FINANCE_KEY")
+	month := billing.LastDueMonth(time.Now())
+	period := billing.PeriodText(month)
+	require.NoError(t, store.CreateAccount(t.Context(), models.Account{
+		ID: anAccount, Email: "ada@example.com", Name: "Ada", Territory: "US", CreatedAt: month,
+	}))
+	code, out, message := starter("monthly", "run", "--no-wait", "--reason", "ticket 3")
+	require.Zero(t, code, message)
+	require.Contains(t, out, period+" is closing: 0 of 0 accounts done")
+	code, _, message = starter("monthly", "run", "--period", billing.PeriodText(time.Now()), "--reason", "too soon")
+	require.Equal(t, 1, code)
+	require.Contains(t, message, "month_not_over")
+
+	ended := make(chan string, 1)
+	go func() {
+		_, out, message := starter("monthly", "run", "--reason", "ticket 3")
+		ended <- out + message
+	}()
+	_, err := store.CloseMonthlyPage(t.Context(), month, 1, 0, billing.LeastChargeCents, billing.TierRules(), time.Now())
+	require.NoError(t, err)
+	_, err = store.FinishMonthlyClose(t.Context(), month, time.Now())
+	require.NoError(t, err)
+	require.Contains(t, <-ended, period+" is closed: 0 of 0 accounts done, 0 invoices of $0.00, 0 of them demand $0.00.")
+
+	code, out, message = starter("monthly", "run", "--account", anAccount, "--reason", "ticket 4", "--output", "json")
+	require.Zero(t, code, message)
+	require.Contains(t, out, `"invoices": 0`)
+	code, out, message = starter("monthly", "show")
+	require.Zero(t, code, message)
+	require.Regexp(t, period+` +closed`, out)
+	code, out, message = starter("monthly", "show", period, "--output", "json")
+	require.Zero(t, code, message)
+	require.Contains(t, out, `"state": "closed"`)
+	code, _, message = starter("monthly", "report", period)
+	require.Equal(t, 1, code)
+	require.Contains(t, message, "not_found")
+}
+
+func TestReportOfAMonthIsATable(t *testing.T) {
+	cmd := monthlyCommand()
+	var out bytes.Buffer
+	cmd.SetOut(&out)
+	cmd.Flags().String("output", "text", "")
+	r := api.MonthReport{Period: "2026-10", UsageMicros: 12_340_000, Invoiced: api.Sum{Invoices: 2, Micros: 12_340_000}, Collected: api.Sum{Invoices: 1, Micros: 10_000_000}}
+	r.Reasons = []api.ReasonSum{{Status: "void", Reason: "a mistake", Sum: api.Sum{Invoices: 1, Micros: 2_340_000}}}
+	require.NoError(t, showReport(cmd, r))
+	require.Regexp(t, `collected +1 +\$10\.00`, out.String())
+	require.Regexp(t, `void: a mistake +1 +\$2\.34`, out.String())
+	require.Contains(t, bar(api.Month{Period: "2026-10", Accounts: 10, AccountsDone: 5, PerSecond: 2}), "[###############...............] 5 of 10 accounts, 2/s")
 }

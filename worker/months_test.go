@@ -12,7 +12,9 @@ import (
 	"github.com/paystage/paystage/api"
 	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/models"
+	"github.com/paystage/paystage/relay"
 	"github.com/paystage/paystage/testenv"
+	"github.com/paystage/paystage/workflows"
 	"github.com/stretchr/testify/require"
 )
 
@@ -106,4 +108,64 @@ func TestF37WorkerDiesInAMonthsClosing(t *testing.T) {
 			require.True(t, v.OK(), v)
 		})
 	}
+}
+
+// TestF35AMissedMonthIsCaughtUp: the 3rd passes with the schedule lost, or paused. What
+// is due is closed when the sweep may, and not while the schedule is paused.
+func TestF35AMissedMonthIsCaughtUp(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := newSystem(t, testenv.Database(t))
+	month := aMonth()
+	account := s.used(month, 100)
+	db, err := pgx.Connect(ctx, s.settings.DatabaseURL)
+	require.NoError(t, err)
+	defer db.Close(ctx)
+	_, err = db.Exec(ctx, `
+		insert into monthly_closes
+		select m, 1, 0, 0, now(), now() from generate_series($1::timestamp + interval '1 month', now(), '1 month') m`, month)
+	require.NoError(t, err)
+	outbox := relay.New(s.store, s.temporal, s.queues, nil, quiet())
+	closed := func() bool {
+		open, err := s.store.OpenMonths(ctx, month)
+		require.NoError(t, err)
+		return len(open) == 0
+	}
+
+	schedule := s.temporal.ScheduleClient().GetHandle(ctx, workflows.MonthlyScheduleID)
+	_ = schedule.Delete(ctx) // of a run before that died
+	for _, made := range []bool{true, false} {
+		got, err := workflows.CreateMonthlySchedule(ctx, s.temporal, s.queues, false)
+		require.NoError(t, err)
+		require.Equal(t, made, got)
+	}
+	t.Cleanup(func() { _ = schedule.Delete(ctx) })
+	is, err := workflows.ReadMonthlySchedule(ctx, s.temporal)
+	require.NoError(t, err)
+	require.False(t, is.Paused)
+	require.Equal(t, "3 00:00:00", is.Next.UTC().Format("2 15:04:05"))
+	require.NoError(t, workflows.PauseMonthlySchedule(ctx, s.temporal, true, "a test"))
+	outbox.CloseMonths(ctx, now()) // paused at Temporal
+	require.NoError(t, s.store.HoldMonths(ctx, true, models.AuditEntry{At: now(), Actor: "a test", Action: "schedule_pause", Subject: "schedule", Reason: "a test"}))
+	require.NoError(t, schedule.Delete(ctx))
+	outbox.CloseMonths(ctx, now()) // lost, and held by the database
+	_, err = s.temporal.DescribeWorkflowExecution(ctx, workflows.MonthlyDueWorkflowID(s.queues), "")
+	require.Error(t, err, "nothing was started")
+	alerts, err := s.store.OpenAlerts(ctx)
+	require.NoError(t, err)
+	require.Len(t, alerts, 1)
+	require.Equal(t, models.AlertMonthNotClosed, alerts[0].Kind)
+
+	require.NoError(t, s.store.HoldMonths(ctx, false, models.AuditEntry{At: now(), Actor: "a test", Action: "schedule_resume", Subject: "schedule", Reason: "a test"}))
+	s.work()
+	outbox.CloseMonths(ctx, now())
+	require.Eventually(t, closed, patience, 20*time.Millisecond)
+	invoices, err := s.store.Invoices(ctx, account)
+	require.NoError(t, err)
+	require.Len(t, invoices, 1)
+	require.EqualValues(t, 100, invoices[0].DueCents)
+	outbox.CloseMonths(ctx, now())
+	alerts, err = s.store.OpenAlerts(ctx)
+	require.NoError(t, err)
+	require.Empty(t, alerts)
 }

@@ -47,7 +47,8 @@ type MonthlyProgress struct {
 
 // MonthlyClose closes a month for all accounts: page after page, some side by side,
 // each one transaction that freezes the month for its accounts and issues their
-// invoices (R30, R35). What is closed stands in the database: a second run, or one
+// invoices (R30, R35). Those that owe are collected by workflows of their own, in their
+// turn. What is closed stands in the database: a second run, or one
 // that goes on after a crash, finds the pages that are left.
 func MonthlyClose(ctx workflow.Context, in MonthlyCloseInput) error {
 	plan, err := record(ctx, books.BeginMonth, activities.MonthRef{Period: in.Period})
