@@ -24,6 +24,10 @@ const (
 	meaningRefused meaning = "refused"
 )
 
+// codeMandateInvalid: the bank was not asked, because the customer's standing
+// permission is not in force (R36). For the customer that is a decline.
+const codeMandateInvalid = "payment_intent_mandate_invalid"
+
 // stripeMeanings is the table: the first row that fits decides.
 var stripeMeanings = []struct {
 	name    string
@@ -31,6 +35,7 @@ var stripeMeanings = []struct {
 	meaning meaning
 }{
 	{"card error", func(_ int, e *stripe.Error) bool { return e.Type == stripe.ErrorTypeCard }, meaningDeclined},
+	{"mandate in force no more", func(_ int, e *stripe.Error) bool { return e.Code == codeMandateInvalid }, meaningDeclined},
 	{"rate limit or lock", func(s int, _ *stripe.Error) bool { return s == http.StatusTooManyRequests }, meaningLater},
 	{"key revoked or wrong", func(s int, _ *stripe.Error) bool { return s == http.StatusUnauthorized || s == http.StatusForbidden }, meaningLater},
 	{"the same key is being processed", func(s int, _ *stripe.Error) bool { return s == http.StatusConflict }, meaningUnknown},

@@ -41,10 +41,12 @@ type PurchaseRef struct {
 // PurchaseOrder is what the workflow needs to know of a purchase: what to charge,
 // and how far it had come, should the workflow be a second one (I6).
 type PurchaseOrder struct {
-	AccountID       string                `json:"account_id"`
-	AmountCents     int64                 `json:"amount_cents"`
-	Customer        string                `json:"customer"`
-	PaymentMethod   string                `json:"payment_method"`
+	AccountID     string `json:"account_id"`
+	AmountCents   int64  `json:"amount_cents"`
+	Customer      string `json:"customer"`
+	PaymentMethod string `json:"payment_method"`
+	// Mandate is the customer's standing permission for an off-session charge (R36).
+	Mandate         string                `json:"mandate,omitempty"`
 	OffSession      bool                  `json:"off_session"`
 	Status          models.PurchaseStatus `json:"status"`
 	Bank            models.BankState      `json:"bank"`
@@ -88,6 +90,9 @@ func (l *Ledger) BeginPurchase(ctx context.Context, in PurchaseRef) (PurchaseOrd
 	}
 	if p.PaymentIntentID != nil {
 		order.PaymentIntentID = *p.PaymentIntentID
+	}
+	if p.MandateID != nil {
+		order.Mandate = *p.MandateID
 	}
 	if p.BankStartedAt != nil {
 		order.BankStartedAt = *p.BankStartedAt

@@ -23,6 +23,7 @@ type Billing struct {
 	PendingPurchases []Purchase    `json:"pending_purchases"`
 	AutoRecharge     *AutoRecharge `json:"auto_recharge" doc:"Null: it was never asked for."`
 	Card             *Card         `json:"card"`
+	ChargeRules      ChargeRules   `json:"charge_rules"`
 	// CardSetup is there while a card is being verified, and when that came to nothing.
 	CardSetup *CardSetup `json:"card_setup,omitempty" doc:"The newest card that was put, while its bank has not verified it."`
 }
@@ -50,7 +51,8 @@ type GatewayState struct {
 type billingOutput struct{ Body Billing }
 
 func (s *Server) getBilling(ctx context.Context, in *accountInput) (*billingOutput, error) {
-	if _, err := s.account(ctx, in.ID); err != nil {
+	account, err := s.account(ctx, in.ID)
+	if err != nil {
 		return nil, err
 	}
 	// Before the balance: a purchase that ends in between shows in both, not in none.
@@ -91,6 +93,7 @@ func (s *Server) getBilling(ctx context.Context, in *accountInput) (*billingOutp
 		AccruedMicros: balance.AccruedMicros, PastDueMicros: pastDue,
 		LimitMicros: standing.LimitMicros, Suspended: entitlement.Suspended, Blocked: entitlement.Blocked,
 		Tier: tier, PendingPurchases: make([]Purchase, len(pending)), Card: cardView(card), CardSetup: setup, AutoRecharge: recharge,
+		ChargeRules: chargeRulesView(account, card),
 	}}
 	now := s.Now()
 	for i, p := range pending {

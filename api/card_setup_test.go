@@ -335,3 +335,29 @@ func TestCardAtAPlainStripe(t *testing.T) {
 	// Once more it is the same.
 	f.putCard(account, with(cardBody("pm_plain"), object{"tax_id": object{"type": "eu_vat", "value": taxID}})).into(200, &card)
 }
+
+// R36: support may have an account follow another territory's rules, with a reason;
+// the next card is set up by them.
+func TestR36SupportSetsTheRules(t *testing.T) {
+	f := open(t)
+	account := f.account()
+	if r := f.billing(account).ChargeRules; r.Approval != "none" || r.Mandate {
+		t.Errorf("in the US they are %+v", r)
+	}
+	path := "/v1/support/accounts/" + account + "/charge-rules"
+	var r api.ChargeRules
+	f.call(models.RoleSupport, "POST", path, object{"territory": "IN", "reason": "ticket 9"}).into(200, &r)
+	if r.Territory != "IN" || r.Approval != "always" || r.NoticeHours != 24 || r.ApproveAbove.Amount != 1_500_000 || f.billing(account).ChargeRules.Territory != "IN" {
+		t.Errorf("as in India they are %+v", r)
+	}
+	f.putCard(account, cardBody("pm_card_visa")).into(200, &api.Card{})
+	if setup := f.newestSetup(account); !setup.MandateWanted {
+		t.Error("the card was set up without a mandate")
+	}
+	f.call(models.RoleSupport, "POST", path, object{"territory": "", "reason": "ticket 10"}).into(200, &r)
+	if r.Approval != "none" || f.audited(account)[1].Reason != "ticket 9" {
+		t.Errorf("afterwards they are %+v", r)
+	}
+	f.call(models.RoleSupport, "POST", path, object{"territory": "India", "reason": "r"}).refused(422, "invalid_request")
+	f.call(models.RoleSupport, "POST", path, object{"territory": "DE", "reason": ""}).refused(422, "reason_required")
+}

@@ -66,6 +66,7 @@ var errorsOf = map[string][]int{
 	"GET /v1/prices":                                            {},
 	"POST /v1/usage":                                            {503},
 	"POST /v1/support/accounts/{id}/details":                    {404, 409},
+	"POST /v1/support/accounts/{id}/charge-rules":               {404},
 	"GET /v1/support/accounts/{id}/details":                     {404},
 	"GET /v1/support/alerts":                                    {},
 	"POST /v1/support/alerts/{id}/resolve":                      {404},

@@ -51,6 +51,7 @@ var routes = []struct {
 	{"POST", "/v1/support/tier-sync", []models.Role{models.RoleSupport}},
 	{"POST", "/v1/support/accounts/{id}/credits", []models.Role{models.RoleSupport}},
 	{"POST", "/v1/support/accounts/{id}/details", []models.Role{models.RoleSupport}},
+	{"POST", "/v1/support/accounts/{id}/charge-rules", []models.Role{models.RoleSupport}},
 	{"GET", "/v1/support/accounts/{id}/details", []models.Role{models.RoleSupport, models.RoleFinance}},
 	{"GET", "/v1/support/alerts", []models.Role{models.RoleSupport}},
 	{"POST", "/v1/support/alerts/{id}/resolve", []models.Role{models.RoleSupport}},

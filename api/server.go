@@ -101,6 +101,7 @@ func New(ctx context.Context, o Options) *Server {
 	s.invoicePaymentRoutes(routes)
 	s.monthRoutes(routes)
 	s.detailRoutes(routes)
+	s.chargeRuleRoutes(routes)
 	s.keyRoutes(routes)
 	s.apiKeyRoutes(routes)
 	s.exceptionRoutes(routes)

@@ -46,3 +46,19 @@ func (l *Ledger) SetAccountDetails(ctx context.Context, accountID string, d mode
 	}
 	return l.Account(ctx, accountID)
 }
+
+// SetRulesTerritory has the account's charges follow the rules of a territory, or with
+// "" those of its own, and notes who did it and why (R36).
+func (l *Ledger) SetRulesTerritory(ctx context.Context, accountID, territory string, audit models.AuditEntry) (models.Account, error) {
+	err := l.inTransaction(ctx, "set rules of territory", func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `update accounts set rules_territory = $2 where id = $1`, accountID, orNull(territory)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, insertAudit, auditArgs(audit)...)
+		return err
+	})
+	if err != nil {
+		return models.Account{}, err
+	}
+	return l.Account(ctx, accountID)
+}

@@ -123,10 +123,15 @@ func (l *Ledger) BeginPurchase(ctx context.Context, id string, at time.Time) (mo
 			delete from outbox where kind = 'start_purchase' and subject = $1::uuid::text),
 		held as (
 			select * from purchases where id = $1 for update)
-		select `+purchaseColumns+` from begun
-		union all
-		select `+purchaseColumns+` from held where not exists (select from begun)`, id, at)
+		select p.*, case when p.origin = 'auto_recharge' then `+mandateOf+` end as mandate_id from (
+			select `+purchaseColumns+` from begun
+			union all
+			select `+purchaseColumns+` from held where not exists (select from begun)) p`, id, at)
 }
+
+// mandateOf is the mandate that a charge of p's card is made under while its customer
+// is not there (R36). It goes with the card that p was made with (F29).
+const mandateOf = `(select s.mandate_id from card_setups s where s.payment_method_id = p.payment_method_id and s.mandate_id is not null limit 1)`
 
 // BankAnswer is what the bank said of a purchase's charge.
 type BankAnswer struct {

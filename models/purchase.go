@@ -62,6 +62,8 @@ type Purchase struct {
 	// The customer and card at Stripe, as they were when the purchase was made (F29).
 	StripeCustomerID string
 	PaymentMethodID  string
+	// MandateID is the mandate that an automatic charge names; read where it is begun.
+	MandateID *string
 
 	Status          PurchaseStatus
 	Bank            BankState

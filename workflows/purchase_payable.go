@@ -21,6 +21,7 @@ func newPurchasePayable(ctx workflow.Context, ref activities.PurchaseRef, order 
 			AmountCents:    order.AmountCents,
 			IdempotencyKey: chargeKey(workflow.GetInfo(ctx).WorkflowExecution.ID, 1),
 			OffSession:     order.OffSession,
+			Mandate:        order.Mandate,
 		},
 		begunAt:        order.BankStartedAt,
 		intent:         order.PaymentIntentID,
