@@ -28,7 +28,16 @@
 // Credit and debit cards on Visa, Mastercard and American Express are taken,
 // prepaid cards and everything else are not (R39): [CheckCard]. The billing
 // address must be complete ([CheckAddress]), and the same card cannot come back
-// with another one ([SameAddress], R41).
+// with another one ([SameAddress], R41). What its bank finds wrong when it verifies the
+// card is a decline ([FailedCheck]). Tax numbers have the format of their kind
+// ([CheckTaxID]).
+//
+// # Territories
+//
+// Where the customer has to approve a charge that is made without them, with what
+// notice, and under what mandate, is a table with its sources: [TerritoryRule]. Of the
+// account's territory and that of the card's bank the stricter counts: [ChargeRule]
+// (R36).
 //
 // # Declines
 //
