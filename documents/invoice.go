@@ -418,6 +418,9 @@ func (d *invoiceDrawing) totals() {
 			}
 		}
 		last = total{"Due", d.DueCents * 10_000}
+		if d.Status == string(models.InvoiceVoid) {
+			last.label = "Was due, taken back"
+		}
 		if d.AsOf != nil {
 			last = total{"Not yet invoiced", d.TotalMicros}
 		}
