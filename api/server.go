@@ -14,6 +14,7 @@ import (
 	"github.com/paystage/paystage/activities"
 	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/ledger"
+	"github.com/paystage/paystage/links"
 	"github.com/paystage/paystage/models"
 	"github.com/paystage/paystage/workflows"
 	"github.com/stripe/stripe-go/v76/client"
@@ -47,8 +48,15 @@ type Options struct {
 	MaxPurchaseCents int64
 	// Seller is who sells, as documents name it.
 	Seller models.Seller
-	Now    func() time.Time
-	Log    *slog.Logger
+	// Company is who sells, as customers know it, and URL the front door as they reach it.
+	Company string
+	URL     string
+	// Links verifies the links in mails.
+	Links links.Keyring
+	// AuthorizationLasts is how long a new link to approve a payment is good.
+	AuthorizationLasts time.Duration
+	Now                func() time.Time
+	Log                *slog.Logger
 }
 
 // Server is the front door.
@@ -56,6 +64,7 @@ type Server struct {
 	Options
 	payments *activities.Stripe
 	cards    *activities.CardVerifier
+	approval *activities.Approval
 	watch    *watch
 	prices   *prices
 	usage    *ledger.UsageWriter
@@ -72,6 +81,7 @@ func New(ctx context.Context, o Options) *Server {
 		Options:  o,
 		payments: &activities.Stripe{API: o.Stripe},
 		cards:    &activities.CardVerifier{API: o.Stripe, Store: o.Store, ReturnURL: o.ReturnURL, Now: o.Now},
+		approval: &activities.Approval{API: o.Stripe},
 		watch:    newWatch(ctx, o.Store, o.Log),
 		prices:   &prices{store: o.Store},
 		usage:    ledger.NewUsageWriter(o.Store, billing.TierRules(), o.Now),
@@ -98,6 +108,7 @@ func New(ctx context.Context, o Options) *Server {
 	s.rechargeRoutes(routes)
 	s.supportRoutes(routes)
 	s.invoiceRoutes(routes)
+	s.authorizationRoutes(routes)
 	s.invoicePaymentRoutes(routes)
 	s.monthRoutes(routes)
 	s.detailRoutes(routes)

@@ -77,16 +77,25 @@ func (l *Ledger) AuthorizationSent(ctx context.Context, id string, generation in
 }
 
 // BeginApproval notes that somebody with a link of that generation goes on to the
-// bank, before anything is asked of Stripe, and counts the confirmation. ErrNotFound
-// if the link is good for that no more.
+// bank, before anything is asked of Stripe; its confirmation has the number Confirms,
+// for all who come until [Ledger.ApprovalFailed]. ErrNotFound if the link is good for
+// that no more.
 func (l *Ledger) BeginApproval(ctx context.Context, id string, generation int64, at time.Time) (models.Authorization, error) {
 	return one[models.Authorization](ctx, l, "begin approval", `
 		with opened as (
-			update authorizations set state = 'opened', opened_at = $3, confirms = confirms + 1
+			update authorizations set state = 'opened', opened_at = $3, confirms = greatest(confirms, 1)
 			 where id = $1 and generation = $2 and ended_at is null and closing is null and expires_at > $3
 			returning *),
 		put as materialized (select outbox_put('authorization_changed', id::text, interval '2 seconds') from opened)
 		select `+authorizationColumns+` from opened cross join put`, id, generation, at)
+}
+
+// ApprovalFailed notes that the confirmation of that number led to no page of the bank, so
+// that the next one has another key: Stripe answers a key as it did the first time.
+func (l *Ledger) ApprovalFailed(ctx context.Context, id string, number int) error {
+	_, err := l.exec(ctx, "note failed approval", `
+		update authorizations set confirms = confirms + 1 where id = $1 and confirms = $2 and ended_at is null`, id, number)
+	return err
 }
 
 // ResendAuthorization ends the link that there is and has a new one mailed, good
@@ -96,7 +105,7 @@ func (l *Ledger) ResendAuthorization(ctx context.Context, id string, expires tim
 	return one[models.Authorization](ctx, l, "resend authorization", `
 		with fresh as (
 			update authorizations
-			   set generation = generation + 1, mails = 0, link_at = $1, sent_at = null, state = 'created',
+			   set generation = generation + 1, mails = 0, link_at = $1, sent_at = null, state = 'created', confirms = confirms + 1,
 			       expires_at = greatest(expires_at, $10::timestamptz), due_at = $1
 			 where id = $9 and ended_at is null and closing is null
 			returning *),

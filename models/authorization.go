@@ -56,7 +56,7 @@ type Authorization struct {
 	// Mails counts the mails of this generation that were asked for, from LinkAt on.
 	Mails  int
 	LinkAt time.Time
-	// Confirms counts the confirmations asked of Stripe.
+	// Confirms is the number of the confirmation that is asked of Stripe, 0 before any.
 	Confirms      int
 	CapturedCents int64
 	// DeclineCode is Stripe's, of a refusal.

@@ -61,20 +61,28 @@ func serve(ctx context.Context, settings config.Serve, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	links, err := settings.Links()
+	if err != nil {
+		return err
+	}
 	go gateways.Watch(ctx, log)
 	go noteRules(ctx, store, log)
 	front := api.New(ctx, api.Options{
-		Store:            store,
-		Temporal:         temporal,
-		Queues:           workflows.DefaultQueues(),
-		Stripe:           activities.NewStripeClient(settings.StripeAPIBase, settings.StripeSecretKey),
-		ReturnURL:        settings.ReturnURL,
-		WebhookSecrets:   settings.WebhookSecrets,
-		Gateways:         gateways.URLs,
-		MaxPurchaseCents: settings.MaxPurchaseCents,
-		Seller:           models.Seller{Name: settings.Company, Details: settings.CompanyDetails},
-		Now:              func() time.Time { return time.Now().UTC() },
-		Log:              log,
+		Store:              store,
+		Temporal:           temporal,
+		Queues:             workflows.DefaultQueues(),
+		Stripe:             activities.NewStripeClient(settings.StripeAPIBase, settings.StripeSecretKey),
+		ReturnURL:          settings.ReturnURL,
+		WebhookSecrets:     settings.WebhookSecrets,
+		Gateways:           gateways.URLs,
+		MaxPurchaseCents:   settings.MaxPurchaseCents,
+		Seller:             models.Seller{Name: settings.Company, Details: settings.CompanyDetails},
+		Company:            settings.Company,
+		URL:                settings.URL,
+		Links:              links,
+		AuthorizationLasts: settings.AuthorizationLasts(),
+		Now:                func() time.Time { return time.Now().UTC() },
+		Log:                log,
 	})
 	defer front.Close()
 	listener, err := net.Listen("tcp", settings.Listen)

@@ -98,11 +98,14 @@ func (s *system) open(front *httptest.Server) {
 	require.NoError(s.t, err)
 	s.temporal, err = config.Temporal(quiet())
 	require.NoError(s.t, err)
+	keys, err := s.settings.Links()
+	require.NoError(s.t, err)
 	front.Config.Handler = api.New(ctx, api.Options{
 		Store: s.store, Temporal: s.temporal, Queues: s.queues,
 		Stripe: activities.NewStripeClient(s.settings.StripeAPIBase, secretKey), ReturnURL: s.settings.ReturnURL,
 		WebhookSecrets: []string{webhookSecret}, Gateways: func() []string { return s.settings.GatewayURLs },
 		MaxPurchaseCents: billing.DefaultMaxPurchaseCents, Now: now, Log: quiet(),
+		Company: s.settings.Company, URL: s.settings.URL, Links: keys, AuthorizationLasts: s.settings.AuthorizationLasts(),
 	})
 	front.Start()
 	s.t.Cleanup(func() { stop(); front.Close(); s.temporal.Close(); s.store.Close() })
