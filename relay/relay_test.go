@@ -205,14 +205,15 @@ func TestEveryKindOfMessageIsDelivered(t *testing.T) {
 	id, account := w.purchase(t, "ada@example.com"), uuid.NewString()
 	w.run(t, w.relay(t))
 	for kind, c := range map[ledger.MessageKind]struct{ subject, call string }{
-		ledger.MessageStartPurchase:  {id, "start purchase/" + id + " on p with {PurchaseID:" + id + "}"},
-		ledger.MessagePaymentChanged: {id, "signal purchase/" + id + " payment-changed"},
-		ledger.MessageTierPropagated: {id, "signal purchase/" + id + " tier-propagated"},
-		ledger.MessagePropagate:      {account, "signal-with-start tier-propagation/" + account + " propagate {Force:false} on p"},
-		ledger.MessageStartRecharge:  {id, "start purchase/" + id + " on r with {PurchaseID:" + id + "}"},
-		ledger.MessageRecharge:       {account, "signal-with-start auto-recharge/" + account + " recharge <nil> on r"},
-		ledger.MessageRechargeEnded:  {account, "signal-with-start auto-recharge/" + account + " recharge <nil> on r"},
-		ledger.MessageForceSync:      {account, "signal-with-start tier-propagation/" + account + " propagate {Force:true} on p"},
+		ledger.MessageStartPurchase:        {id, "start purchase/" + id + " on p with {PurchaseID:" + id + "}"},
+		ledger.MessagePaymentChanged:       {id, "signal purchase/" + id + " payment-changed"},
+		ledger.MessageTierPropagated:       {id, "signal purchase/" + id + " tier-propagated"},
+		ledger.MessagePropagate:            {account, "signal-with-start tier-propagation/" + account + " propagate {Force:false} on p"},
+		ledger.MessageStartRecharge:        {id, "start purchase/" + id + " on r with {PurchaseID:" + id + "}"},
+		ledger.MessageRecharge:             {account, "signal-with-start auto-recharge/" + account + " recharge <nil> on r"},
+		ledger.MessageRechargeEnded:        {account, "signal-with-start auto-recharge/" + account + " recharge <nil> on r"},
+		ledger.MessageAuthorizationChanged: {id, "signal-with-start authorization/" + id + " authorization-changed <nil> on p"},
+		ledger.MessageForceSync:            {account, "signal-with-start tier-propagation/" + account + " propagate {Force:true} on p"},
 	} {
 		w.put(t, kind, c.subject)
 		eventually(t, string(kind), func() []string { return w.left(t) }, none)
@@ -221,8 +222,8 @@ func TestEveryKindOfMessageIsDelivered(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", kind, said, c.call)
 		}
 	}
-	if n := len(w.temporal.said()); n != 8 {
-		t.Errorf("%d calls, want 8", n)
+	if n := len(w.temporal.said()); n != 9 {
+		t.Errorf("%d calls, want 9", n)
 	}
 
 	w.approve(t, id)
