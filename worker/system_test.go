@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -52,6 +53,8 @@ type system struct {
 	stripe   *sim.Server
 	gateways []*testGateway
 	keys     map[models.Role]string
+	// log is what worker and front door have logged.
+	log *logBuffer
 }
 
 // newSystem makes a system without a worker, on the database at databaseURL.
@@ -64,6 +67,7 @@ func newSystem(t *testing.T, databaseURL string) *system {
 			Purchases: name + "-purchases", Gateways: name + "-gateways", Recharges: name + "-recharges", Invoices: name + "-invoices", Months: name + "-months",
 		},
 		keys: map[models.Role]string{},
+		log:  &logBuffer{},
 	}
 	s.stripe = judge.Double(t, sim.Options{SecretKey: secretKey, WebhookSecret: webhookSecret, WebhookBackoff: 50 * time.Millisecond, Log: quiet()})
 	stripeServer := httptest.NewServer(s.stripe)
@@ -104,7 +108,7 @@ func (s *system) open(front *httptest.Server) {
 		Store: s.store, Temporal: s.temporal, Queues: s.queues,
 		Stripe: activities.NewStripeClient(s.settings.StripeAPIBase, secretKey), ReturnURL: s.settings.ReturnURL,
 		WebhookSecrets: []string{webhookSecret}, Gateways: func() []string { return s.settings.GatewayURLs },
-		MaxPurchaseCents: billing.DefaultMaxPurchaseCents, Now: now, Log: quiet(),
+		MaxPurchaseCents: billing.DefaultMaxPurchaseCents, Now: now, Log: s.logger(),
 		Company: s.settings.Company, URL: s.settings.URL, Links: keys, AuthorizationLasts: s.settings.AuthorizationLasts(),
 	})
 	front.Start()
@@ -126,7 +130,7 @@ func (s *system) work() (stop func()) { return s.workBy(now) }
 func (s *system) workBy(clock func() time.Time) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, s.settings, wiring{queues: s.queues, now: clock}, quiet()) }()
+	go func() { done <- run(ctx, s.settings, wiring{queues: s.queues, now: clock}, s.logger()) }()
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {
@@ -168,7 +172,7 @@ func (s *system) account(paymentMethod string) string {
 	s.t.Helper()
 	var account api.Account
 	status := s.call(models.RoleCheckout, http.MethodPost, "/v1/accounts", nil,
-		map[string]string{"email": testenv.Unique(s.t) + "@example.com", "name": "Ada", "territory": "US"}, &account)
+		map[string]string{"email": testenv.Unique(s.t) + "@example.com", "name": "Ada Lovelace", "territory": "US"}, &account)
 	require.Equal(s.t, http.StatusCreated, status)
 	var card map[string]any
 	status = s.call(models.RoleCheckout, http.MethodPut, "/v1/accounts/"+account.ID+"/card", nil, map[string]any{
@@ -332,6 +336,37 @@ func newTestGateway(t *testing.T) *testGateway {
 	g.url = server.URL
 	t.Cleanup(func() { server.Close(); _ = store.Close() })
 	return g
+}
+
+// logger writes into the system's log, every level.
+func (s *system) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(io.MultiWriter(s.log, aloud()), &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// aloud is where logs go besides: nowhere, unless somebody wants to read them.
+func aloud() io.Writer {
+	if os.Getenv("TEST_LOG") != "" {
+		return os.Stderr
+	}
+	return io.Discard
+}
+
+// logBuffer is a log in memory.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 func quiet() *slog.Logger {
