@@ -134,9 +134,12 @@ func (s *Server) payInvoice(ctx context.Context, in *payInvoiceInput) (*invoiceP
 	out := &invoicePaidOutput{Status: http.StatusOK, Body: InvoicePaid{Invoice: seen}}
 	if payment != nil {
 		view := invoicePaymentView(*payment)
-		out.Body.Payment, out.Body.AuthorizationURL = &view, payment.AuthorizationURL
+		out.Body.Payment = &view
 		if !payment.Ended() {
 			out.Status = http.StatusAccepted
+		}
+		if out.Body.AuthorizationURL, err = s.bankPage(ctx, *payment); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
@@ -188,7 +191,7 @@ func (s *Server) awaitPayment(ctx context.Context, p models.InvoicePayment, wait
 			return nil, err
 		}
 		newest, err := s.Store.InvoicePayment(context.WithoutCancel(ctx), p.InvoiceID, p.Attempt)
-		if err != nil || newest.Ended() || newest.AuthorizationURL != nil || !s.watch.next(ctx, p.InvoiceID, c.Revision) {
+		if err != nil || newest.Ended() || newest.Bank == models.BankRequiresAction || !s.watch.next(ctx, p.InvoiceID, c.Revision) {
 			return &newest, err
 		}
 	}

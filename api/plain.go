@@ -18,6 +18,8 @@ func (s *Server) plainRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /return", s.showReturn)
 	mux.HandleFunc("GET /authorize/{token}", s.showAuthorization)
 	mux.HandleFunc("POST /authorize/{token}", s.goToBank)
+	mux.HandleFunc("GET /pay/{token}", s.showInvoicePayment)
+	mux.HandleFunc("POST /pay/{token}", s.payByLink)
 	mux.HandleFunc("GET "+web.StylesheetPath, showStylesheet)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics(), promhttp.HandlerOpts{}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { notServed(mux, r).write(w) })

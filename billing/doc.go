@@ -55,6 +55,13 @@
 // happen: [NextRecharge], [DescribeRecharge] (R26). What a decline means for its card
 // follows from the decline's class: [AfterDecline] (R27).
 //
+// # Unpaid invoices
+//
+// What is due on an invoice is charged at once, and after a failed try again on the
+// days of a schedule, 1, 3, 5 and 7 unless configured otherwise; then it is past due
+// (R33). A card that was put is tried at once, and one that no repeat makes better is
+// not charged: [NextDunning], [AfterFailure], [CheckInvoicePayment].
+//
 // # Refusals
 //
 // A check that says no returns a [*Refusal]: a code that never changes, for

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/paystage/paystage/api"
 	"github.com/paystage/paystage/billing"
+	"github.com/paystage/paystage/links"
 	"github.com/paystage/paystage/models"
 	"github.com/paystage/paystage/stripesim/sim"
 	"github.com/paystage/paystage/testenv"
@@ -247,6 +249,9 @@ func TestInvoiceOutcomes(t *testing.T) {
 			return err == nil
 		})
 		require.False(t, open.OnSession)
+		paid, status := s.pay(invoice, "there now", 5)
+		require.Equal(t, http.StatusAccepted, status)
+		require.Contains(t, *paid.AuthorizationURL, "/authorize/", "a customer who comes by is led to the same payment")
 		// F29: another card ends it, and is charged under a key of its own.
 		s.put(account, "pm_card_mastercard")
 		s.requireInvoicePaid(account, invoice)
@@ -282,6 +287,61 @@ func (s *system) awaitEvent(invoice, kind string) {
 		return conn.QueryRow(context.Background(), `select id from invoice_events where invoice_id = $1 and kind = $2`, invoice, kind).Scan(&id) == nil
 	})
 	s.awaitMail(fmt.Sprintf("invoice-%d-%s.eml", id, kind), "invoice")
+}
+
+// R37, F43: the link of a mail shows what is to be paid and changes nothing; pressed, it
+// pays, once; and it works for nothing else.
+func TestInvoiceIsPaidByTheLinkOfItsMail(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, testenv.Database(t))
+	s.work()
+	account, invoice := s.owing("pm_sim_decline_insufficient_funds", 1_500)
+	s.collect()
+	s.awaitTry(invoice, 1, models.BankDeclined)
+	s.awaitEvent(invoice, "payment_failed")
+	keys, err := s.settings.Links()
+	require.NoError(t, err)
+	link := func(purpose links.Purpose, expires time.Time) string {
+		token, err := keys.Sign(links.Token{Purpose: purpose, ID: invoice, Expires: expires})
+		require.NoError(t, err)
+		return s.settings.URL + "/pay/" + token
+	}
+	good := link(links.PayInvoice, now().Add(time.Hour))
+	for range 3 {
+		status, page := s.visit(http.MethodGet, good)
+		require.Equal(t, http.StatusOK, status)
+		require.Contains(t, page, "Pay $15.00")
+		require.Contains(t, page, billing.MessageInsufficientFunds)
+	}
+	require.Len(t, s.tries(invoice), 1, "looking charges nothing")
+	for dead, status := range map[string]int{
+		link(links.Authorize, now().Add(time.Hour)): http.StatusNotFound, link(links.PayInvoice, now().Add(-time.Hour)): http.StatusGone, good + "x": http.StatusNotFound,
+	} {
+		got, _ := s.visit(http.MethodPost, dead)
+		require.Equal(t, status, got)
+	}
+	require.Len(t, s.tries(invoice), 1)
+	_, page := s.visit(http.MethodPost, good)
+	require.Contains(t, page, "The last payment failed", "declined again")
+	require.Len(t, s.tries(invoice), 2)
+	s.put(account, "pm_card_visa")
+	s.requireInvoicePaid(account, invoice)
+	_, page = s.visit(http.MethodPost, good)
+	require.Contains(t, page, "This invoice is paid")
+	require.Len(t, s.tries(invoice), 3)
+}
+
+// visit opens a page as a browser does, and follows where it leads.
+func (s *system) visit(method, address string) (int, string) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), method, address, nil)
+	require.NoError(s.t, err)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(s.t, err)
+	defer res.Body.Close()
+	page, err := io.ReadAll(res.Body)
+	require.NoError(s.t, err)
+	return res.StatusCode, string(page)
 }
 
 // F25: the schedule and two customers' tabs at once charge once.

@@ -23,6 +23,9 @@
 // [AutoRecharge] is one workflow per account that is below its threshold: it buys one
 // increment after the other through ordinary purchases, and ends.
 //
+// [InvoicePayment] is the one workflow that charges an invoice. It is open while
+// something is charged or asked after; between the days of the schedule there is none.
+//
 // Steps in the database are local activities: they take a millisecond, and a
 // history entry costs more than that. So is the first try of a charge, which makes
 // the straight purchase one workflow task. Other calls to Stripe and to gateways are
