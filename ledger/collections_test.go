@@ -188,6 +188,23 @@ func TestR33DunnedThenPastDueThenRestored(t *testing.T) {
 	b.sound(t)
 }
 
+// An account that is at its limit already, and so blocked, is suspended all the same: the
+// gateways must tell the two apart.
+func TestR33BlockedAccountIsSuspendedToo(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	account, invoice := b.owing(t, 11_000)
+	same(t, "blocked", b.entitlement(t, account).Blocked, true)
+	before := b.entitlement(t, account).Version
+	a := answerOf(b.charges(t, invoice, noon), models.BankExpired, noon)
+	a.Unanswered = true
+	done(t, b.RecordInvoicePayment(t.Context(), a, dunning()))
+	is := b.entitlement(t, account)
+	same(t, "suspended", is.Suspended, true)
+	same(t, "version", is.Version, before+1)
+	same(t, "pushes", b.asked(t, ledger.MessagePropagate, account), 1)
+}
+
 // The account goes on when the last of its past due invoices is paid, and not before.
 func TestR33RestoredWhenNothingElseIsPastDue(t *testing.T) {
 	t.Parallel()
