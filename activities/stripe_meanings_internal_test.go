@@ -40,6 +40,7 @@ var wire = map[string]struct {
 	"CardDeclined":           {says(402, problem("card_error", "card_declined", declinedIntent)), "card error", meaningDeclined, "insufficient_funds"},
 	"CardWithoutDeclineCode": {says(402, problem("card_error", "expired_card", "")), "card error", meaningDeclined, "expired_card"},
 	"CardWithoutReason":      {says(402, problem("card_error", "", "")), "card error", meaningDeclined, "no_reason_given"},
+	"MandateInvalid":         {says(400, problem("invalid_request_error", "payment_intent_mandate_invalid", "")), "mandate in force no more", meaningDeclined, "payment_intent_mandate_invalid"},
 	"RateLimit":              {says(429, problem("invalid_request_error", "rate_limit", "")), "rate limit or lock", meaningLater, ""},
 	"LockTimeout":            {says(429, problem("invalid_request_error", "lock_timeout", "")), "rate limit or lock", meaningLater, ""},
 	"KeyWrong":               {says(401, problem("invalid_request_error", "", "")), "key revoked or wrong", meaningLater, ""},

@@ -125,12 +125,7 @@ func TestMonthOfOneAccountAndItsReport(t *testing.T) {
 	for id, status := range map[string]models.InvoiceStatus{
 		invoices[1]: models.InvoicePastDue, invoices[2]: models.InvoiceVoid, invoices[3]: models.InvoiceUncollectible,
 	} {
-		reason := ""
-		if status != models.InvoicePastDue {
-			reason = "why " + string(status)
-		}
-		_, err := f.store.SettleInvoice(t.Context(), id, status, reason, billing.TierRules(), f.clock.now())
-		done(t, err)
+		f.settleInvoice(id, status)
 	}
 	var r api.MonthReport
 	f.call(models.RoleFinance, "GET", "/v1/finance/monthly/"+period+"/report", nil).into(200, &r)
@@ -144,6 +139,22 @@ func TestMonthOfOneAccountAndItsReport(t *testing.T) {
 	f.call(models.RoleFinance, "GET", "/v1/invoices/"+invoices[0], nil).into(200, &invoice)
 	if invoice.Month == nil || invoice.Month.Period != period || invoice.Month.DueCents != 100 || invoice.Status != "open" {
 		t.Errorf("%+v", invoice)
+	}
+}
+
+// settleInvoice has an unpaid invoice become past due, or support write it off.
+func (f *front) settleInvoice(id string, status models.InvoiceStatus) {
+	f.t.Helper()
+	if status == models.InvoicePastDue {
+		rules := billing.TierRules()
+		_, err := f.db.Exec(f.t.Context(), `select invoice_settle($1, 'past_due', null, $2, $3, $4)`, id, rules.Thresholds, rules.Limits, f.clock.now())
+		done(f.t, err)
+		return
+	}
+	var written struct{ Status models.InvoiceStatus }
+	f.call(models.RoleSupport, "POST", "/v1/support/invoices/"+id+"/"+string(status), object{"reason": "why " + string(status)}).into(200, &written)
+	if written.Status != status {
+		f.t.Fatalf("invoice %s is %s, want %s", id, written.Status, status)
 	}
 }
 

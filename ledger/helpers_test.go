@@ -154,8 +154,14 @@ func (b *books) completed(t tb, account string, cents int64) string {
 // grant gives free credits.
 func (b *books) grant(t tb, account string, micros int64) {
 	t.Helper()
-	_, err := b.Post(t.Context(), freeCredits(uuid.NewString(), account, micros))
+	_, err := b.GrantFreeCredits(t.Context(), uuid.NewString(), account, micros, billing.TierRules(), audit(account, "a gift"))
 	done(t, err)
+}
+
+// writeOff has support end an unpaid invoice.
+func (b *books) writeOff(t tb, invoice, account string, status models.InvoiceStatus) error {
+	t.Helper()
+	return b.WriteOffInvoice(t.Context(), ledger.WriteOff{InvoiceID: invoice, Status: status, Audit: audit(account, "a mistake")}, billing.TierRules())
 }
 
 func freeCredits(key, account string, micros int64) ledger.Posting {

@@ -2,8 +2,6 @@ package ledger
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/models"
@@ -54,19 +52,6 @@ func (l *Ledger) CreditNote(ctx context.Context, invoiceID string) (models.Credi
 // PastDue is the sum of the account's unpaid invoices in micro-dollars (R6).
 func (l *Ledger) PastDue(ctx context.Context, accountID string) (int64, error) {
 	return value[int64](ctx, l, "read past due", `select invoiced_micros from balances where account_id = $1`, accountID)
-}
-
-// SettleInvoice moves an unpaid invoice on to past due, paid, void or uncollectible,
-// with what follows in the ledger and for the gateways. The last two need a reason.
-// It says whether it moved: an invoice that is so already stays, and one that has
-// ended otherwise is ErrNotAsRecorded.
-func (l *Ledger) SettleInvoice(ctx context.Context, id string, status models.InvoiceStatus, reason string, rules models.TierRules, at time.Time) (bool, error) {
-	moved, err := value[bool](ctx, l, "settle invoice", `select invoice_settle($1, $2, $3, $4, $5, $6)`,
-		id, status, orNull(reason), rules.Thresholds, rules.Limits, at)
-	if err != nil {
-		return false, fmt.Errorf("invoice %s: %w", id, err)
-	}
-	return moved, nil
 }
 
 // TellOfInvoices has customers told by mail of invoices that nobody told them of yet:

@@ -83,32 +83,3 @@ func AuthorizationExpired(to Reader, p Purchase) Letter {
 		facts: p.facts(),
 	})
 }
-
-// Notice announces a charge ahead of time, where the law wants that (R36, India).
-type Notice struct {
-	Amount money.USD
-	// InvoiceNumber is what is paid; empty for a purchase of credits.
-	InvoiceNumber string
-	// Last4 are the card's last digits, NotBefore the earliest instant of the charge.
-	Last4     string
-	NotBefore time.Time
-}
-
-// ChargeAhead tells of a charge to come, and how to stop it.
-func ChargeAhead(to Reader, n Notice) Letter {
-	a := Authorization{InvoiceNumber: n.InvoiceNumber}
-	facts := []fact{{"To", to.Company}, {"Amount", n.Amount.String()}}
-	if n.InvoiceNumber != "" {
-		facts = append(facts, fact{"Invoice", n.InvoiceNumber})
-	}
-	facts = append(facts, fact{"Card", "ending in " + oneLine(n.Last4)}, fact{"Not before", instant(n.NotBefore)})
-	return write(to, page{
-		subject: "Your card will be charged " + n.Amount.String(),
-		paragraphs: []string{
-			"Your card ending in " + oneLine(n.Last4) + " will be charged " + n.Amount.String() + " by " + oneLine(to.Company) + " " + a.what() +
-				", not before " + instant(n.NotBefore) + ". You agreed to such charges when you saved the card, and don't need to do anything.",
-			"To stop this charge or all further ones, tell your bank before then, or use another card. Your bank may ask you to approve the payment.",
-		},
-		facts: facts,
-	})
-}

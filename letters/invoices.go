@@ -107,24 +107,6 @@ func InvoicePastDue(to Reader, o Owed) Letter {
 	})
 }
 
-// Suspended says that the account has no access while it owes; owed is all of it (R33).
-func Suspended(to Reader, owed money.USD, link string) Letter {
-	p := page{
-		subject: "Your access is suspended",
-		paragraphs: []string{
-			"Your access to our API is suspended, because " + owed.String() + " of past invoices are not paid. Requests are refused, and auto-recharge rests.",
-			"Your credits are kept. Your access is restored as soon as the invoices are paid by card; credits cannot pay them.",
-		},
-		facts: []fact{{"Past due", owed.String()}},
-	}
-	if link != "" {
-		p.action, p.link = "Pay "+owed.String(), link
-	} else {
-		p.after = []string{"You can pay on your billing page."}
-	}
-	return write(to, p)
-}
-
 // Restored says that the account has access again.
 func Restored(to Reader) Letter {
 	return write(to, page{

@@ -66,11 +66,6 @@ func all() map[string]row {
 			letter: letters.AuthorizationExpired(ada, bought), subject: "Your payment of $25.50 was not approved in time",
 			says: []string{"has ended", "Nothing was charged", "buy them again", "0198-1"},
 		},
-		"ChargeAhead": {
-			letter:  letters.ChargeAhead(ada, letters.Notice{Amount: 2550 * money.Cent, InvoiceNumber: "2026-000042", Last4: "4242", NotBefore: noon}),
-			subject: "Your card will be charged $25.50",
-			says:    []string{"by Acme", "ending in 4242", "for invoice 2026-000042", "not before 3 November 2026, 12:00 UTC", "To stop this charge"},
-		},
 		"PurchaseApproved": {
 			letter: letters.PurchaseApproved(ada, bought), subject: "Your payment of $25.50 was approved",
 			says: []string{"$25.50", "The credits are yours", "up to 15 minutes", "don't pay again", "0198-1"},
@@ -116,14 +111,6 @@ func all() map[string]row {
 		"InvoicePastDue": {
 			letter: letters.InvoicePastDue(ada, owed), subject: "Your invoice 2026-000042 is past due", link: link,
 			says: []string{"$25.50", "suspended until it is paid", "Credits cannot pay it", "restored as soon as"},
-		},
-		"Suspended": {
-			letter: letters.Suspended(ada, 2550*money.Cent, link), subject: "Your access is suspended", link: link,
-			says: []string{"$25.50", "Your credits are kept", "restored as soon as", "Pay $25.50"},
-		},
-		"Suspended/ByHand": {
-			letter: letters.Suspended(ada, 2550*money.Cent, ""), subject: "Your access is suspended",
-			says: []string{"billing page"},
 		},
 		"Restored": {
 			letter: letters.Restored(ada), subject: "Your access is restored",
@@ -259,12 +246,10 @@ func TestNoNameForgesAnything(t *testing.T) {
 		"Purchase":      letters.PurchaseDeclined(to, letters.Purchase{ID: nasty, Amount: money.Dollar}, nasty),
 		"Authorization": letters.AuthorizationAsked(to, letters.Authorization{Amount: 1, InvoiceNumber: nasty, Link: "javascript:alert(1)", Until: noon}),
 		"Reminder":      letters.AuthorizationReminder(to, letters.Authorization{Amount: 1, InvoiceNumber: nasty, Until: noon}),
-		"Notice":        letters.ChargeAhead(to, letters.Notice{InvoiceNumber: nasty, Last4: nasty}),
 		"Invoice":       letters.InvoiceIssued(to, letters.Invoice{Number: nasty}),
 		"Failed":        letters.InvoicePaymentFailed(to, due, nasty, noon),
 		"PastDue":       letters.InvoicePastDue(to, due),
 		"Paid":          letters.InvoicePaid(to, due),
-		"Suspended":     letters.Suspended(to, 1, "javascript:alert(1)"),
 		"Restored":      letters.Restored(to),
 	} {
 		if strings.ContainsFunc(letter.Subject, func(r rune) bool { return r < ' ' || r == '\u202e' }) {
