@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -85,6 +86,8 @@ func (f *front) visit(method, path string) answer {
 	return f.send(method, path, nil)
 }
 
+var linkPath = regexp.MustCompile(`/(authorize|pay)/[\w.-]+`)
+
 // shows checks that an answer is a page with that status that says this, and nothing of
 // whose it is.
 func (a answer) shows(status int, says ...string) {
@@ -98,8 +101,9 @@ func (a answer) shows(status int, says ...string) {
 			a.t.Errorf("%q is not in %s", word, text)
 		}
 	}
+	plain := linkPath.ReplaceAllString(text, "") // a token may hold anything by chance
 	for _, word := range []string{email, name, street, city, "4242", "3184", "pi_", "pm_", "<script"} {
-		if strings.Contains(text, word) {
+		if strings.Contains(plain, word) {
 			a.t.Errorf("%q is in %s", word, text)
 		}
 	}

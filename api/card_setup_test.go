@@ -122,8 +122,10 @@ func TestR40CardThatTheBankAsksAbout(t *testing.T) {
 				t.Error("nobody waits for the bank")
 			}
 			done(t, c.answer(f, *setup.SetupIntentID))
-			if f.lookAt(setup.ID) != activities.CardSetupEnded || f.lookAt(setup.ID) != activities.CardSetupEnded {
-				t.Error("it has not ended")
+			for range 2 { // a repeat finds it ended
+				if f.lookAt(setup.ID) != activities.CardSetupEnded {
+					t.Error("it has not ended")
+				}
 			}
 			view := f.billing(account)
 			if (view.Card.Last4 == "3184") != c.switches || !c.switches && *view.Card != before {

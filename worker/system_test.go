@@ -112,7 +112,16 @@ func (s *system) open(front *httptest.Server) {
 		Company: s.settings.Company, URL: s.settings.URL, Links: keys, AuthorizationLasts: s.settings.AuthorizationLasts(),
 	})
 	front.Start()
-	s.t.Cleanup(func() { stop(); front.Close(); s.temporal.Close(); s.store.Close() })
+	t := s.t // subtests put their own in its place
+	t.Cleanup(func() {
+		stop()
+		front.Close()
+		if s.t = t; !t.Failed() {
+			s.requireDiscreet()
+		}
+		s.temporal.Close()
+		s.store.Close()
+	})
 	for _, role := range models.Roles() {
 		key, text, err := api.NewRoleKey(role, "test", now())
 		require.NoError(s.t, err)
