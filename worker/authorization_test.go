@@ -106,7 +106,7 @@ func (s *system) follow(link string) string {
 }
 
 // The link of a mail, followed in a real browser to the bank's page and back (R37): the
-// customer approves, refuses, closes the bank's page and comes back, opens it twice.
+// customer approves, refuses, closes the bank's page and comes back, forwards it, opens it twice.
 // Each ends as one payment at most, with money, credits and status in agreement (R38).
 func TestR37LinkInABrowser(t *testing.T) {
 	t.Parallel()
@@ -129,6 +129,15 @@ func TestR37LinkInABrowser(t *testing.T) {
 			b.do(chromedp.Navigate(link), press("Approve with your bank"), heading(bank), chromedp.Navigate("about:blank"),
 				chromedp.Navigate(link), heading("Your bank is still waiting for you"), press("Go on to your bank"), heading(bank), press("Approve"),
 				heading("The payment is approved"))
+		}},
+		{"forward", true, func(b browser, link string) { // whoever gets it sees the least, and the bank decides (F42)
+			b.do(chromedp.Navigate(link), heading(open))
+			text, err := chromedp.Run(b.ctx, chromedp.Text(chromedp.CSS("body")))
+			require.NoError(b.t, err)
+			for _, whose := range []string{"Lovelace", "@example.com", "Springfield", "4242", "3184"} {
+				require.NotContains(b.t, text, whose)
+			}
+			b.do(press("Approve with your bank"), heading(bank), press("Approve"), heading("The payment is approved"))
 		}},
 		{"open twice", true, func(b browser, link string) {
 			second, cancel := chromedp.NewContext(b.ctx)

@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -387,4 +390,26 @@ func (s *system) email(accountID string) string {
 	account, err := s.store.Account(context.Background(), accountID)
 	require.NoError(s.t, err)
 	return account.Email
+}
+
+// R44: a decline is told by one sentence, in the answer and in the mail, and what the bank
+// suspects of a card is told as any other decline.
+func TestR44OneSentenceInAnswerAndMail(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, testenv.Database(t))
+	s.work()
+	for code, sentence := range map[string]string{
+		"insufficient_funds": billing.MessageInsufficientFunds, "lost_card": billing.MessageDeclined, "made_up_code": billing.MessageDeclined,
+	} {
+		p, _ := s.buy(s.account("pm_sim_decline_"+code), "key", 2500, 30)
+		require.Equal(t, "declined", p.Status)
+		require.Equal(t, sentence, p.Decline.Message)
+		file := filepath.Join(s.settings.MailDir, "purchase-"+p.ID+"-declined.eml")
+		s.eventually(func() bool { _, err := os.Stat(file); return err == nil })
+		mail, err := os.ReadFile(file)
+		require.NoError(t, err)
+		text := strings.Join(strings.Fields(strings.ReplaceAll(string(mail), "=\r\n", "")), " ")
+		require.Contains(t, text, sentence)
+		require.NotContains(t, text, code)
+	}
 }
