@@ -23,7 +23,7 @@ create table authorizations (
     -- How many mails were asked for of this generation, and from when they count.
     mails             integer     not null default 0 check (mails >= 0),
     link_at           timestamptz not null,
-    -- How many confirmations were asked of Stripe: each has a key of its own.
+    -- The number of the newest confirmation asked of Stripe: each has a key of its own.
     confirms          integer     not null default 0 check (confirms >= 0),
     captured_cents    bigint      not null default 0 check (captured_cents >= 0),
     decline_code      text,
