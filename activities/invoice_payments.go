@@ -93,20 +93,10 @@ type InvoiceAnswerInput struct {
 // RecordInvoiceAnswer stores what the bank said of a try, with all that follows from
 // it. Money that does not fit the invoice is put before a person (I3).
 func (l *Ledger) RecordInvoiceAnswer(ctx context.Context, in InvoiceAnswerInput) (struct{}, error) {
-	answer := ledger.InvoiceAnswer{InvoiceID: in.InvoiceID, Attempt: in.Attempt, BankAnswer: ledger.BankAnswer{
-		State:           in.Payment.BankState(),
-		PaymentIntentID: in.Payment.PaymentIntentID,
-		CapturedCents:   in.Payment.CapturedCents,
-		At:              l.Now(),
-	}}
-	switch {
-	case in.Expired:
-		answer.State = models.BankExpired
+	answer := ledger.InvoiceAnswer{
+		InvoiceID: in.InvoiceID, Attempt: in.Attempt, BankAnswer: bankAnswer(in.Payment, in.Expired, l.Now()),
 		// A payment that Stripe has, and that was given up, waited for its customer.
-		answer.Unanswered = in.Payment.State == PaymentCanceled
-	case answer.State == models.BankDeclined:
-		answer.DeclineCode = in.Payment.Code
-		answer.DeclineKnown = billing.DeclineFor(in.Payment.Code).Known
+		Unanswered: in.Expired && in.Payment.State == PaymentCanceled,
 	}
 	err := l.Store.RecordInvoicePayment(ctx, answer, l.dunning())
 	if errors.Is(err, ledger.ErrNotAsRecorded) {

@@ -118,19 +118,7 @@ type BankRecorded struct {
 // approval goes into the outbox with it (R24). Money that does not fit the purchase
 // is put before a person (I3), and the purchase ends without it.
 func (l *Ledger) RecordBankAnswer(ctx context.Context, in BankAnswerInput) (BankRecorded, error) {
-	answer := ledger.BankAnswer{
-		State:           in.Payment.BankState(),
-		PaymentIntentID: in.Payment.PaymentIntentID,
-		CapturedCents:   in.Payment.CapturedCents,
-		At:              l.Now(),
-	}
-	switch {
-	case in.Expired:
-		answer.State = models.BankExpired
-	case answer.State == models.BankDeclined:
-		answer.DeclineCode = in.Payment.Code
-		answer.DeclineKnown = billing.DeclineFor(in.Payment.Code).Known
-	}
+	answer := bankAnswer(in.Payment, in.Expired, l.Now())
 	err := l.Store.RecordBank(ctx, in.PurchaseID, answer)
 	if errors.Is(err, ledger.ErrNotAsRecorded) {
 		return l.review(ctx, in.PurchaseID, answer)
@@ -140,6 +128,25 @@ func (l *Ledger) RecordBankAnswer(ctx context.Context, in BankAnswerInput) (Bank
 	}
 	l.Wake()
 	return BankRecorded{}, nil
+}
+
+// bankAnswer is what a payment says of the bank; expired: the time to answer is over and
+// nothing was charged.
+func bankAnswer(payment Payment, expired bool, at time.Time) ledger.BankAnswer {
+	answer := ledger.BankAnswer{
+		State:           payment.BankState(),
+		PaymentIntentID: payment.PaymentIntentID,
+		CapturedCents:   payment.CapturedCents,
+		At:              at,
+	}
+	switch {
+	case expired:
+		answer.State = models.BankExpired
+	case answer.State == models.BankDeclined:
+		answer.DeclineCode = payment.Code
+		answer.DeclineKnown = billing.DeclineFor(payment.Code).Known
+	}
+	return answer
 }
 
 // review puts an answer before a person that contradicts the purchase. A purchase

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/paystage/paystage/billing"
 	"github.com/paystage/paystage/ledger"
@@ -32,15 +33,24 @@ type MonthPlan struct {
 // BeginMonth plans the closing of a month, or answers the plan that there is. One
 // that can't be closed now is no outage: the error says why, and no repeat helps.
 func (l *Ledger) BeginMonth(ctx context.Context, in MonthRef) (MonthPlan, error) {
-	period, ok := billing.ParsePeriod(in.Period)
-	if !ok {
-		return MonthPlan{}, refusedMonth(fmt.Errorf("%q is no month", in.Period))
+	period, err := month(in.Period)
+	if err != nil {
+		return MonthPlan{}, err
 	}
 	c, err := l.Store.BeginMonthlyClose(ctx, period, false, MonthlyPage, l.Now())
 	if errors.Is(err, ledger.ErrMonthNotOver) || errors.Is(err, ledger.ErrMonthsInOrder) {
 		return MonthPlan{}, refusedMonth(err)
 	}
 	return MonthPlan{Round: c.Round, Pages: c.Pages, Accounts: c.Accounts, AccountsDone: c.AccountsDone, NextPage: c.FirstOpen}, err
+}
+
+// month reads a month's name.
+func month(text string) (time.Time, error) {
+	period, ok := billing.ParsePeriod(text)
+	if !ok {
+		return time.Time{}, refusedMonth(fmt.Errorf("%q is no month", text))
+	}
+	return period, nil
 }
 
 func refusedMonth(err error) error {
@@ -65,9 +75,9 @@ type ClosedPage struct {
 // CloseMonthPage closes a page, once (R30, R35).
 func (l *Ledger) CloseMonthPage(ctx context.Context, in PageRef) (ClosedPage, error) {
 	defer heartbeat(ctx)()
-	period, ok := billing.ParsePeriod(in.Period)
-	if !ok {
-		return ClosedPage{}, refusedMonth(fmt.Errorf("%q is no month", in.Period))
+	period, err := month(in.Period)
+	if err != nil {
+		return ClosedPage{}, err
 	}
 	p, err := l.Store.CloseMonthlyPage(ctx, period, in.Round, in.Page, billing.LeastChargeCents, billing.TierRules(), l.Now())
 	if err != nil {
@@ -83,9 +93,9 @@ type MonthEnd struct {
 
 // FinishMonth ends the closing of a month when all of its pages are closed.
 func (l *Ledger) FinishMonth(ctx context.Context, in MonthRef) (MonthEnd, error) {
-	period, ok := billing.ParsePeriod(in.Period)
-	if !ok {
-		return MonthEnd{}, refusedMonth(fmt.Errorf("%q is no month", in.Period))
+	period, err := month(in.Period)
+	if err != nil {
+		return MonthEnd{}, err
 	}
 	closed, err := l.Store.FinishMonthlyClose(ctx, period, l.Now())
 	return MonthEnd{Closed: closed}, err
